@@ -1,0 +1,73 @@
+// BackendConnection: one TCP connection to a server, leased to an exchange or idle in its pool.
+// Thread: worker only. Owner: the WorkerServer; an exchange holds it through a Lease.
+// Ends: when it is not fit for reuse, is idle for too long, or the server closes it.
+#pragma once
+
+#include "palier/base/buffer.h"
+#include "palier/base/intrusive_list.h"
+#include "palier/base/timer_wheel.h"
+#include "palier/net/deferred.h"
+#include "palier/net/socket.h"
+
+#include <cstdint>
+
+namespace palier::pool {
+
+class WorkerServer;
+
+/// Whoever holds the lease hears of the connection's events.
+class BackendUser {
+  public:
+    /// The socket has noted what is ready already.
+    virtual void on_backend_events(std::uint32_t ready) = 0;
+    /// The deadline set by BackendConnection::set_deadline() has passed.
+    virtual void on_backend_deadline() = 0;
+
+  protected:
+    ~BackendUser() = default;
+};
+
+class BackendConnection final : public net::Deferred,
+                                public base::ListLink<BackendConnection>,
+                                private net::Watcher {
+  public:
+    BackendConnection(net::Loop& loop, WorkerServer& server, base::BufferCache& buffers);
+
+    /// Starts connecting.
+    [[nodiscard]] base::Result<void> connect();
+
+    [[nodiscard]] net::Socket& socket() { return socket_; }
+    /// Bytes of an incomplete response head.
+    [[nodiscard]] base::Buffer& in() { return in_; }
+    /// Bytes that the socket did not take yet.
+    [[nodiscard]] base::Buffer& out() { return out_; }
+
+    [[nodiscard]] bool connected() const { return connected_; }
+    void set_connected() { connected_ = true; }
+    /// It has served an exchange before: a close before the next response is nobody's failure.
+    [[nodiscard]] bool reused() const { return reused_; }
+
+    /// Asks the kernel whether the server has closed it or sent bytes that nobody asked for.
+    [[nodiscard]] bool still_open() { return socket_.quiet(); }
+
+    void set_deadline(std::uint64_t delay_ms) { loop_.timers().arm(timer_, loop_.now_ms() + delay_ms); }
+
+  private:
+    friend class WorkerServer;
+    friend class Lease;
+
+    void on_events(std::uint32_t ready) override;
+    void on_timer();
+
+    net::Loop& loop_;
+    WorkerServer& server_;
+    BackendUser* user_ = nullptr;  // null while idle
+    net::Socket socket_;
+    base::Timer timer_;
+    base::Buffer in_;
+    base::Buffer out_;
+    bool connected_ = false;
+    bool reused_ = false;
+};
+
+}  // namespace palier::pool

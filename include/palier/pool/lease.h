@@ -1,0 +1,62 @@
+// Lease: an exchange's hold on a server, and on a connection to it.
+//
+// It counts as in flight from WorkerPool::pick() until it ends. Ending it gives the connection back to the
+// pool (release) or closes it (discard); a destroyed lease discards. A trial that ends without success() or
+// failure() is given up, so that another request may take it.
+//
+// Thread: worker only. Owner: the exchange.
+#pragma once
+
+#include "palier/pool/backend_connection.h"
+#include "palier/pool/pool_snapshot.h"
+
+#include <cstdint>
+#include <string_view>
+
+namespace palier::pool {
+
+class WorkerServer;
+
+class Lease {
+  public:
+    Lease() = default;
+    ~Lease() { discard(); }
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
+
+    [[nodiscard]] bool held() const { return server_ != nullptr; }
+    [[nodiscard]] const Server& server() const;
+    [[nodiscard]] BackendConnection* connection() const { return connection_; }
+
+    /// An idle connection, or nullptr if there is none.
+    BackendConnection* reuse(BackendUser& user);
+    /// A new connection that has begun to connect. A failure is the server's.
+    [[nodiscard]] base::Result<BackendConnection*> connect(BackendUser& user);
+
+    /// The server did well, or badly: see outlier.h. Once a lease at most.
+    void success();
+    void failure(std::string_view reason);
+
+    /// This exchange may take long to show anything of the server: another is to be the trial, if this was
+    /// one.
+    void give_up_trial();
+
+    /// Closes the connection but keeps the server, for another connection to it.
+    void drop_connection();
+    /// The exchange ended cleanly: the connection may serve another.
+    void release();
+    void discard();
+
+  private:
+    friend class WorkerPool;
+
+    void end();
+
+    WorkerServer* server_ = nullptr;
+    BackendConnection* connection_ = nullptr;
+    bool trial_ = false;
+    bool limited_ = false;  // it counts in ServerState::limited
+    bool reported_ = false;
+};
+
+}  // namespace palier::pool

@@ -1,0 +1,58 @@
+// PoolSnapshot: a pool's servers with their addresses, as of one configuration and one answer of the DNS.
+// Thread: immutable, any thread. Owner: shared by snapshots and the workers' pools.
+#pragma once
+
+#include "palier/base/ip.h"
+#include "palier/config/config.h"
+#include "palier/pool/server_state.h"
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace palier::pool {
+
+/// One address of a configured server: a host name with several addresses is several servers behind one name.
+struct Server {
+    std::string name;          // as configured
+    std::string address_text;  // ip:port, for logs
+    base::SocketAddress address;
+    std::uint32_t weight = 0;
+    config::Role role = config::Role::active;
+    bool local = false;
+    std::uint32_t max_connections = 0;
+    std::uint64_t slow_start_ms = 0;
+    std::shared_ptr<ServerState> state;
+};
+
+struct PoolSnapshot {
+    config::PoolConfig config;
+    std::shared_ptr<PoolState> state;
+    std::vector<Server> servers;  // those whose names have resolved
+};
+
+/// Keeps the states of pools and servers by name, so that a snapshot finds those of the one before it.
+/// Thread: control only.
+class StateTable {
+  public:
+    explicit StateTable(unsigned workers) : workers_(workers) {}
+
+    [[nodiscard]] std::shared_ptr<PoolState> pool(const std::string& name);
+    [[nodiscard]] std::shared_ptr<ServerState> server(const std::string& full_name, const std::string& name);
+
+  private:
+    unsigned workers_;
+    std::map<std::string, std::shared_ptr<PoolState>> pools_;
+    std::map<std::string, std::shared_ptr<ServerState>> servers_;
+};
+
+/// Addresses by host name; a host that is an IP address needs no entry.
+using Addresses = std::map<std::string, std::vector<base::IpAddress>>;
+
+/// The snapshot of one pool. Servers whose name has no address are left out.
+[[nodiscard]] std::shared_ptr<const PoolSnapshot> make_pool_snapshot(const config::PoolConfig& config,
+                                                                     const Addresses& addresses,
+                                                                     StateTable& states);
+
+}  // namespace palier::pool

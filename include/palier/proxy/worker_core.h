@@ -1,0 +1,82 @@
+// WorkerCore: what all client connections and exchanges of one worker share.
+// Thread: worker only. Owner: app::Worker. Ends: after the last connection.
+#pragma once
+
+#include "palier/base/buffer.h"
+#include "palier/base/clock.h"
+#include "palier/base/intrusive_list.h"
+#include "palier/base/log.h"
+#include "palier/http/h1_parser.h"
+#include "palier/net/loop.h"
+#include "palier/net/pipe.h"
+#include "palier/pool/worker_pool.h"
+#include "palier/proxy/access_log.h"
+#include "palier/proxy/scratch.h"
+#include "palier/proxy/snapshot.h"
+
+#include <cstdint>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace palier::proxy {
+
+class ClientConnection;
+class Exchange;
+
+class WorkerCore {
+  public:
+    WorkerCore(net::Loop& event_loop, unsigned worker, std::shared_ptr<const Snapshot> first,
+               AccessLogWriter* log_writer);
+    ~WorkerCore();
+    WorkerCore(const WorkerCore&) = delete;
+    WorkerCore& operator=(const WorkerCore&) = delete;
+
+    /// From now on exchanges begin under `next`.
+    void publish(std::shared_ptr<const Snapshot> next);
+
+    [[nodiscard]] std::unique_ptr<Exchange> take_exchange();
+    /// Gives an exchange back once the stack has unwound.
+    void retire(std::unique_ptr<Exchange> exchange);
+    /// At the end of a turn: what was retired may be taken again.
+    void recycle_retired();
+
+    /// An empty pipe; null when there is none to be had.
+    [[nodiscard]] std::unique_ptr<net::Pipe> take_pipe();
+    /// Keeps it for another if it is empty. Null is welcome.
+    void give_pipe(std::unique_ptr<net::Pipe> pipe);
+
+    /// The date and time of this turn.
+    [[nodiscard]] base::WallClock& clock() {
+        wall_clock_.update(loop.now_ms());
+        return wall_clock_;
+    }
+
+    /// 32 hexadecimal digits.
+    void make_request_id(char* out);
+
+    net::Loop& loop;
+    base::BufferCache buffers;
+    Scratch scratch;
+    base::Buffer head_out;     // a head on its way out; empty between calls
+    std::string path_storage;  // of http::canonical_path()
+    http::RequestParser request_parser;
+    http::ResponseParser response_parser;
+    SnapshotPin snapshot;  // the current one
+    pool::PoolSet pools;
+    AccessLog access_log;
+    base::IntrusiveList<ClientConnection> connections;
+    std::size_t connection_count = 0;
+    base::RateLimitedLog shortage{10'000};  // of descriptors or ports, when connecting
+    bool stopping = false;                  // clients are told to close, none may stay idle
+
+  private:
+    base::WallClock wall_clock_;
+    std::mt19937_64 random_;
+    std::vector<std::unique_ptr<net::Pipe>> spare_pipes_;
+    std::vector<std::unique_ptr<Exchange>> free_;
+    std::vector<std::unique_ptr<Exchange>> retired_;
+};
+
+}  // namespace palier::proxy

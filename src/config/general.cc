@@ -1,0 +1,136 @@
+#include "config/addresses.h"
+#include "config/sections.h"
+#include "config/units.h"
+
+#include <array>
+
+#include <fmt/format.h>
+#include <sys/un.h>
+
+namespace palier::config {
+namespace {
+
+constexpr std::uint32_t kMostWorkers = 256;
+constexpr std::uint32_t kMostConnections = 100'000'000;
+constexpr Range<Duration> kTimeout{Duration(1), kLongest};
+
+constexpr std::array<Choice<LogLevel>, 4> kLogLevels{{{"debug", LogLevel::debug},
+                                                      {"info", LogLevel::info},
+                                                      {"warning", LogLevel::warning},
+                                                      {"error", LogLevel::error}}};
+constexpr std::array<Choice<LogFormat>, 2> kLogFormats{
+    {{"json", LogFormat::json}, {"combined", LogFormat::combined}}};
+
+void read_log(TableReader& root, LogConfig& log) {
+    auto table = root.table("log");
+    if (!table) return;
+    table->read("level", log.level, kLogLevels);
+    table->read("format", log.format, kLogFormats);
+    if (const Node* access = table->text("access")) {
+        const std::string& text = access->string;
+        if (text == "stdout" || text == "stderr" || text == "off") {
+            log.access = text;
+        } else if (text.find('/') != std::string::npos && !text.ends_with('/')) {
+            log.access = access->document->resolve(text);
+        } else {
+            table->mistakes().add(access->place(),
+                                  fmt::format("\"log.access\" must be \"stdout\", \"stderr\", \"off\" or a "
+                                              "file's path with a \"/\", not \"{}\"",
+                                              text));
+        }
+    }
+    table->finish();
+}
+
+void read_timeouts(TableReader& root, TimeoutsConfig& timeouts) {
+    auto table = root.table("timeouts");
+    if (!table) return;
+    table->read("client_header", timeouts.client_header, kTimeout);
+    table->read("client_body", timeouts.client_body, kTimeout);
+    table->read("client_idle", timeouts.client_idle, kTimeout);
+    table->read("client_write", timeouts.client_write, kTimeout);
+    table->read("handshake", timeouts.handshake, kTimeout);
+    table->read("connect", timeouts.connect, kTimeout);
+    table->read("server", timeouts.server, kTimeout);
+    table->read("server_idle", timeouts.server_idle, kTimeout);
+    table->read("tunnel", timeouts.tunnel, kTimeout);
+    table->finish();
+}
+
+void read_trusted_proxies(TableReader& table, std::vector<base::Cidr>& trusted) {
+    for (const Node* text : table.texts("trusted_proxies")) {
+        const auto network = base::Cidr::parse(text->string);
+        if (network) {
+            trusted.push_back(*network);
+        } else {
+            table.mistakes().add(
+                text->place(),
+                fmt::format("\"{}\" is not an address or a network such as \"10.0.0.0/8\" or \"fd00::/8\"",
+                            text->string));
+        }
+    }
+}
+
+void read_limits(TableReader& root, Config& config) {
+    auto table = root.table("limits");
+    if (!table) return;
+    LimitsConfig& limits = config.limits;
+    table->read_size("header_size", limits.header_size, {std::uint64_t{1} << 10, std::uint64_t{1} << 20});
+    table->read<std::uint32_t>("headers", limits.headers, {8, 1024});
+    table->read_size("body", limits.body, {0, std::uint64_t{1} << 60});
+    table->read<std::uint32_t>("connections", limits.connections, {0, kMostConnections});
+    // By TOML's rules, trusted_proxies belongs to the table above it. A file that lists it after the limits
+    // means what it says all the same.
+    if (table->find("trusted_proxies") != nullptr && root.find("trusted_proxies") != nullptr) {
+        table->mistakes().add(table->key_place("trusted_proxies"),
+                              fmt::format("\"trusted_proxies\" is set twice; the first time at {}",
+                                          to_string(root.key_place("trusted_proxies"))));
+    } else {
+        read_trusted_proxies(*table, config.trusted_proxies);
+    }
+    table->finish();
+}
+
+void read_control_socket(TableReader& root, Config& config) {
+    const Node* text = root.text("control_socket");
+    if (text == nullptr) return;
+    config.control_socket = text->document->resolve(text->string);
+    constexpr std::size_t kLongestPath = sizeof(sockaddr_un::sun_path) - 1;
+    if (text->string.empty()) {
+        root.mistakes().add(text->place(), "\"control_socket\" must be a path");
+    } else if (config.control_socket.size() > kLongestPath) {
+        root.mistakes().add(
+            text->place(),
+            fmt::format("\"control_socket\" must be a path of at most {} bytes", kLongestPath));
+    }
+}
+
+void read_admin(TableReader& root, Config& config) {
+    const Node* text = root.text("admin");
+    if (text == nullptr) return;
+    if (!text->string.empty()) {
+        if (const auto address = parse_listener_address(text->string); !address) {
+            root.mistakes().add(text->place(), address.error().message);
+            return;
+        }
+    }
+    config.admin = text->string;
+}
+
+}  // namespace
+
+void read_general(TableReader& root, Reading& reading) {
+    Config& config = reading.config;
+    if (const Node* node = root.text("node")) config.node = node->string;
+    root.read<std::uint32_t>("workers", config.workers, {0, kMostWorkers});
+    read_control_socket(root, config);
+    read_admin(root, config);
+    root.read("shutdown_grace", config.shutdown_grace, {Duration(0), kLongest});
+    root.not_yet_available("state_file");
+    read_trusted_proxies(root, config.trusted_proxies);
+    read_log(root, config.log);
+    read_timeouts(root, config.timeouts);
+    read_limits(root, config);
+}
+
+}  // namespace palier::config

@@ -1,0 +1,106 @@
+#include "http/h1_output.h"
+#include "palier/base/assert.h"
+#include "palier/http/h1_writer.h"
+
+namespace palier::http {
+namespace {
+
+/// Room for the status line's code, a Content-Length, Connection, Transfer-Encoding and Upgrade.
+constexpr std::size_t kFixedRoom = 256;
+
+/// Whether the backend's own Content-Length tells the client something true: the length of the body that a
+/// HEAD or a 304 leaves out (RFC 9110 section 8.6).
+[[nodiscard]] bool keeps_length(const ResponseHead& head, const ResponseFraming& framing) {
+    return head.status == 304 || (framing.head_request && head.status >= 200 && head.status != 204);
+}
+
+class ResponseWriter {
+  public:
+    ResponseWriter(Output& out, const ResponseHead& head, const ResponseFraming& framing, bool names_fields)
+        : out_(out), head_(head), framing_(framing), names_fields_(names_fields) {}
+
+    void write() {
+        out_.put("HTTP/1.1 ");
+        out_.put_number(head_.status);
+        out_.put(" ");
+        out_.put(head_.reason);
+        out_.put("\r\n");
+        write_fields();
+        if (head_.status >= 200) {
+            write_framing();
+            if (!framing_.keep_alive) {
+                out_.put("Connection: close\r\n");
+            } else if (framing_.minor == 0) {
+                out_.put("Connection: keep-alive\r\n");
+            }
+        } else if (head_.status == 101) {
+            out_.put("Connection: Upgrade\r\n");
+        }
+        out_.put("\r\n");
+    }
+
+  private:
+    void write_fields() {
+        FieldWriter fields(out_);
+        for (const Field& field : head_.fields) {
+            if (field.known != Name::other && !passes(field)) continue;
+            if (names_fields_ && is_named_away(field, head_.fields)) continue;
+            fields.put(field);
+        }
+        fields.flush();
+    }
+
+    [[nodiscard]] bool passes(const Field& field) const {
+        switch (field.known) {
+            case Name::connection:
+            case Name::keep_alive:
+            case Name::proxy_connection:
+            case Name::te:
+            case Name::trailer:
+            case Name::transfer_encoding:
+                return false;
+            case Name::content_length:
+                return keeps_length(head_, framing_);
+            case Name::upgrade:
+                return head_.status == 101;
+            default:
+                return true;
+        }
+    }
+
+    void write_framing() {
+        if (head_.status == 204 || keeps_length(head_, framing_)) return;
+        switch (framing_.body.framing) {
+            case Framing::none:
+                out_.put("Content-Length: 0\r\n");
+                break;
+            case Framing::length:
+                out_.put("Content-Length: ");
+                out_.put_number(framing_.body.length);
+                out_.put("\r\n");
+                break;
+            case Framing::chunked:
+                out_.put("Transfer-Encoding: chunked\r\n");
+                break;
+            case Framing::until_close:
+                break;
+        }
+    }
+
+    Output& out_;
+    const ResponseHead& head_;
+    const ResponseFraming& framing_;
+    bool names_fields_;
+};
+
+}  // namespace
+
+void write_response_head(base::Buffer& out, const ResponseHead& head, const ResponseFraming& framing) {
+    PALIER_ASSERT(framing.minor > 0 || framing.body.framing != Framing::chunked);
+    const FieldSurvey survey(head.fields);
+    Output output(out.reserve(kFixedRoom + survey.room + head.reason.size()));
+    ResponseWriter(output, head, framing, survey.connection.names_fields).write();
+    out.commit(output.size());
+}
+
+}  // namespace palier::http

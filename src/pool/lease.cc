@@ -1,0 +1,73 @@
+#include "palier/pool/lease.h"
+
+#include "palier/base/assert.h"
+#include "palier/pool/outlier.h"
+#include "palier/pool/worker_pool.h"
+
+#include <utility>
+
+namespace palier::pool {
+
+const Server& Lease::server() const {
+    return server_->server();
+}
+
+BackendConnection* Lease::reuse(BackendUser& user) {
+    PALIER_ASSERT(server_ != nullptr && connection_ == nullptr);
+    connection_ = server_->take_idle();
+    if (connection_ != nullptr) connection_->user_ = &user;
+    return connection_;
+}
+
+base::Result<BackendConnection*> Lease::connect(BackendUser& user) {
+    PALIER_ASSERT(server_ != nullptr && connection_ == nullptr);
+    BackendConnection& connection = server_->new_connection();
+    connection_ = &connection;
+    connection.user_ = &user;
+    if (const auto started = connection.connect(); !started) {
+        drop_connection();
+        return std::unexpected(started.error());
+    }
+    return connection_;
+}
+
+void Lease::success() {
+    if (std::exchange(reported_, true)) return;
+    report_success(server_->pool().snapshot(), server(), trial_, server_->pool().environment_.loop.now_ms());
+}
+
+void Lease::failure(std::string_view reason) {
+    if (std::exchange(reported_, true)) return;
+    WorkerCounters::add<std::uint64_t>(server_->counters_->failures, 1);
+    report_failure(server_->pool().snapshot(), server(), trial_, reason,
+                   server_->pool().environment_.loop.now_ms());
+}
+
+void Lease::give_up_trial() {
+    if (std::exchange(trial_, false) && !reported_) abandon_trial(server_->pool().snapshot(), server());
+}
+
+void Lease::drop_connection() {
+    if (connection_ != nullptr) server_->discard(*std::exchange(connection_, nullptr));
+}
+
+void Lease::release() {
+    if (server_ == nullptr) return;
+    if (connection_ != nullptr) server_->park(*std::exchange(connection_, nullptr));
+    end();
+}
+
+void Lease::discard() {
+    if (server_ == nullptr) return;
+    drop_connection();
+    end();
+}
+
+void Lease::end() {
+    WorkerServer& server = *std::exchange(server_, nullptr);
+    if (trial_ && !reported_) abandon_trial(server.pool().snapshot(), server.server());
+    trial_ = reported_ = false;
+    server.pool().released(server, std::exchange(limited_, false));
+}
+
+}  // namespace palier::pool

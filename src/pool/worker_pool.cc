@@ -1,0 +1,322 @@
+#include "palier/pool/worker_pool.h"
+
+#include "palier/base/assert.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace palier::pool {
+namespace {
+
+constexpr std::uint64_t kNever = base::TimerWheel::kNever;
+constexpr std::uint64_t kSlowStartStepMs = 250;  // how often a growing weight is read again
+constexpr std::uint64_t kFullStepMs = 16;        // other workers free servers without telling this one
+constexpr std::uint64_t kTurnMs = 64;            // for the worker whose turn it is to notice
+constexpr unsigned kOwnTurns = 4;                // places in a row that a worker may keep while others wait
+
+/// The weight of a server that came back `age_ms` ago and takes `slow_start_ms` to reach its full weight:
+/// linear, and never nothing, so that it does warm up.
+std::uint32_t growing_weight(std::uint32_t weight, std::uint64_t age_ms, std::uint64_t slow_start_ms) {
+    return std::max<std::uint32_t>(1, static_cast<std::uint32_t>(weight * age_ms / slow_start_ms));
+}
+
+}  // namespace
+
+WorkerPool::WorkerPool(PoolEnvironment& environment, std::shared_ptr<const PoolSnapshot> snapshot)
+    : environment_(environment), timer_(base::Timer::calling<&WorkerPool::on_timer>(this)) {
+    update(std::move(snapshot));
+}
+
+WorkerPool::~WorkerPool() {
+    PALIER_ASSERT(leases_ == 0);
+}
+
+void WorkerPool::update(std::shared_ptr<const PoolSnapshot> snapshot) {
+    auto old = std::exchange(servers_, {});
+    for (const Server& server : snapshot->servers) {
+        const auto same = std::ranges::find_if(
+            old, [&](const auto& had) { return had && had->server_.state == server.state; });
+        if (same != old.end()) {
+            (*same)->server_ = server;
+            servers_.push_back(std::move(*same));
+        } else {
+            servers_.push_back(std::make_unique<WorkerServer>(*this, server));
+        }
+    }
+    for (auto& gone : old) {
+        if (!gone) continue;
+        gone->removed_ = true;
+        gone->close_idle();
+        if (gone->leases_ > 0) removed_.push_back(std::move(gone));
+    }
+    snapshot_ = std::move(snapshot);
+    standings_.resize(servers_.size());
+
+    std::vector<std::uint32_t> weights(servers_.size(), 0);
+    rotation_.assign(weights);
+    refresh(environment_.loop.now_ms(), false);
+    // Workers start at different places, so that they do not all turn to the same server first.
+    if (rotation_.total() > 0) rotation_.skip(environment_.seed % (2 * servers_.size() + 1));
+}
+
+Pick WorkerPool::pick(std::span<const ServerState* const> tried, Lease& lease) {
+    const std::uint64_t now_ms = environment_.loop.now_ms();
+    if (snapshot_->state->version.load(std::memory_order_acquire) != seen_version_ ||
+        now_ms >= refresh_at_ms_) {
+        refresh(now_ms, true);
+    }
+    if (!tried.empty()) {
+        if (pick_untried(tried, now_ms, lease)) return Pick::leased;
+        return some_full_ ? Pick::full : Pick::none;
+    }
+    // Each turn of this loop picks a server, or finds one that has become full or is on trial and takes it
+    // out: no more turns than servers are needed to know.
+    for (std::size_t attempt = 0; attempt <= servers_.size(); ++attempt) {
+        const std::size_t index = rotation_.pick();
+        if (index == balance::SmoothWeighted::kNone) break;
+        if (claim(*servers_[index], lease)) return Pick::leased;
+        rotation_.set_weight(index, 0);
+        if (rotation_.total() == 0) refresh(now_ms, true);
+    }
+    return some_full_ ? Pick::full : Pick::none;
+}
+
+/// For another try: the next usable server of the lowest tier that was not tried. It does not come from the
+/// rotation, which holds one tier only, and whose turns belong to first tries; the next such pick starts
+/// behind it, so that a failing server's load is spread.
+bool WorkerPool::pick_untried(std::span<const ServerState* const> tried, std::uint64_t now_ms, Lease& lease) {
+    const bool passive_first = snapshot_->state->held_by_passive.load();
+    std::vector<std::pair<unsigned, std::size_t>>
+        candidates;  // tier, distance from where the last one was found
+    const std::size_t count = servers_.size();
+    for (std::size_t step = 0; step < count; ++step) {
+        const Server& server = servers_[(untried_from_ + step) % count]->server_;
+        if (std::ranges::find(tried, server.state.get()) != tried.end()) continue;
+        const Standing now = standing(server, now_ms);
+        some_full_ = some_full_ || now.full;
+        if (now.weight == 0) continue;
+        candidates.emplace_back(tier(server, passive_first), step);
+    }
+    std::ranges::sort(candidates);
+    for (const auto& [tier_of_it, step] : candidates) {
+        const std::size_t index = (untried_from_ + step) % count;
+        if (!claim(*servers_[index], lease)) continue;
+        untried_from_ = index + 1;
+        return true;
+    }
+    return false;
+}
+
+/// One of the places that max_connections gives.
+bool WorkerPool::take_place(ServerState& state, std::uint32_t places) const {
+    if (anothers_turn(state, environment_.loop.now_ms())) return false;
+    if (state.limited.fetch_add(1) >= places) {
+        state.limited.fetch_sub(1);
+        return false;
+    }
+    state.turn_of.store(0);
+    return true;
+}
+
+bool WorkerPool::claim(WorkerServer& server, Lease& lease) {
+    ServerState& state = *server.server_.state;
+    const std::uint64_t ejected_until = state.ejected_until_ms.load(std::memory_order_relaxed);
+    const bool trial = ejected_until != 0;
+    // Another worker may have ejected it, or taken its trial, since the rotation was made.
+    if (trial && (environment_.loop.now_ms() < ejected_until || state.on_trial.exchange(true))) return false;
+    const bool limited = server.server_.max_connections != 0;
+    if (limited && !take_place(state, server.server_.max_connections)) {
+        if (trial) state.on_trial.store(false);
+        some_full_ = true;
+        look_again_at(environment_.loop.now_ms() + kFullStepMs);
+        return false;
+    }
+    if (trial) snapshot_->state->changed();
+    ++leases_;
+    ++server.leases_;
+    WorkerCounters::add<std::uint32_t>(server.counters_->in_flight, 1);
+    WorkerCounters::add<std::uint64_t>(server.counters_->exchanges, 1);
+    lease.server_ = &server;
+    lease.trial_ = trial;
+    lease.limited_ = limited;
+    return true;
+}
+
+void WorkerPool::released(WorkerServer& server, bool limited) {
+    --leases_;
+    --server.leases_;
+    WorkerCounters::add<std::uint32_t>(server.counters_->in_flight, static_cast<std::uint32_t>(-1));
+    if (limited) {
+        server.server_.state->limited.fetch_sub(1);
+        give_turn(*server.server_.state);
+        if (some_full_) refresh_at_ms_ = 0;
+        if (!waiters_.empty()) environment_.loop.again(*this);
+    }
+    if (server.removed_ && server.leases_ == 0) environment_.loop.again(*this);
+}
+
+/// Exchanges of other workers wait too, and hear of a free place later than those of this one: every few
+/// places one is kept for the next worker.
+void WorkerPool::give_turn(ServerState& state) {
+    const std::uint64_t others = snapshot_->state->waiting.load(std::memory_order_relaxed) & ~own_bit();
+    if (others == 0 || ++own_turns_ < kOwnTurns) return;
+    own_turns_ = 0;
+    const unsigned own = environment_.worker % 64;
+    const auto distance = static_cast<unsigned>(std::countr_zero(std::rotr(others, static_cast<int>(own))));
+    state.turn_until_ms.store(environment_.loop.now_ms() + kTurnMs);
+    state.turn_of.store((own + distance) % 64 + 1);
+}
+
+bool WorkerPool::anothers_turn(const ServerState& state, std::uint64_t now_ms) const {
+    const std::uint32_t turn = state.turn_of.load(std::memory_order_relaxed);
+    return turn != 0 && turn != environment_.worker % 64 + 1 && now_ms < state.turn_until_ms.load();
+}
+
+WorkerPool::Standing WorkerPool::standing(const Server& server, std::uint64_t now_ms) {
+    const ServerState& state = *server.state;
+    if (server.weight == 0) return {};
+    const std::uint64_t ejected_until = state.ejected_until_ms.load();
+    if (ejected_until != 0) {
+        if (now_ms < ejected_until) {
+            look_again_at(ejected_until);
+            return {};
+        }
+        if (state.on_trial.load()) return {};
+    }
+    if (server.max_connections != 0 &&
+        (state.limited.load() >= server.max_connections || anothers_turn(state, now_ms))) {
+        look_again_at(now_ms + kFullStepMs);
+        return {.weight = 0, .full = true};
+    }
+    const std::uint64_t slow_from = state.slow_start_from_ms.load();
+    // Another worker's turn of its loop may have begun later than this one's.
+    const std::uint64_t age_ms = now_ms > slow_from ? now_ms - slow_from : 0;
+    if (slow_from != 0 && server.slow_start_ms != 0 && age_ms < server.slow_start_ms) {
+        look_again_at(now_ms + kSlowStartStepMs);
+        return {.weight = growing_weight(server.weight, age_ms, server.slow_start_ms)};
+    }
+    return {.weight = server.weight};
+}
+
+unsigned WorkerPool::tier(const Server& server, bool passive_first) const {
+    const bool second = (server.role == config::Role::passive) != passive_first;
+    const bool remote = snapshot_->config.prefer_local && !server.local;
+    return (second ? 2U : 0U) + (remote ? 1U : 0U);
+}
+
+void WorkerPool::refresh(std::uint64_t now_ms, bool for_traffic) {
+    PoolState& state = *snapshot_->state;
+    seen_version_ = state.version.load(std::memory_order_acquire);
+    refresh_at_ms_ = kNever;
+    some_full_ = false;
+
+    const bool manual = snapshot_->config.failback == config::Failback::manual;
+    bool has_active = false;
+    bool active_well = false;
+    bool passive_well = false;
+    for (std::size_t i = 0; i < servers_.size(); ++i) {
+        const Server& server = servers_[i]->server_;
+        standings_[i] = standing(server, now_ms);
+        some_full_ = some_full_ || standings_[i].full;
+        const bool well = standings_[i].weight > 0 || standings_[i].full;
+        has_active = has_active || server.role == config::Role::active;
+        (server.role == config::Role::active ? active_well : passive_well) |= well;
+    }
+    if (manual && for_traffic && has_active && !active_well && passive_well)
+        state.held_by_passive.store(true);
+    const bool passive_first = manual && state.held_by_passive.load();
+
+    unsigned lowest = ~0U;
+    for (std::size_t i = 0; i < servers_.size(); ++i) {
+        if (standings_[i].weight > 0) lowest = std::min(lowest, tier(servers_[i]->server_, passive_first));
+    }
+    for (std::size_t i = 0; i < servers_.size(); ++i) {
+        const bool chosen = tier(servers_[i]->server_, passive_first) == lowest;
+        const std::uint32_t weight = chosen ? standings_[i].weight : 0;
+        if (rotation_.weight(i) != weight) rotation_.set_weight(i, weight);
+    }
+}
+
+bool WorkerPool::has_other(const Server& server, std::span<const ServerState* const> tried) {
+    const std::uint64_t now_ms = environment_.loop.now_ms();
+    return std::ranges::any_of(servers_, [&](const auto& other) {
+        const ServerState* state = other->server_.state.get();
+        return state != server.state.get() && std::ranges::find(tried, state) == tried.end() &&
+               standing(other->server_, now_ms).weight > 0;
+    });
+}
+
+void WorkerPool::wait(Waiter& waiter) {
+    waiters_.push_back(waiter);
+    snapshot_->state->waiting.fetch_or(own_bit());
+    if (!timer_.armed()) environment_.loop.timers().arm(timer_, environment_.loop.now_ms() + kFullStepMs);
+}
+
+void WorkerPool::on_timer() {
+    if (waiters_.empty()) {
+        snapshot_->state->waiting.fetch_and(~own_bit());
+        return;
+    }
+    environment_.loop.timers().arm(timer_, environment_.loop.now_ms() + kFullStepMs);
+    on_again();
+}
+
+void WorkerPool::on_again() {
+    sweep_removed();
+    // Every waiter asks again, in order; those that find no room wait again, behind a marker.
+    struct Marker final : Waiter {
+        void on_server_free() override {}
+    } marker;
+    waiters_.push_back(marker);
+    bool room = true;
+    while (Waiter* waiter = waiters_.pop_front()) {
+        if (waiter == &marker) return;
+        if (!room) {
+            waiters_.push_back(*waiter);
+            continue;
+        }
+        waiter->on_server_free();
+        room = waiters_.back() != waiter;
+    }
+}
+
+void WorkerPool::sweep_removed() {
+    std::erase_if(removed_, [](const auto& server) { return server->leases_ == 0; });
+}
+
+void WorkerPool::close_idle() {
+    for (auto& server : servers_)
+        server->close_idle();
+}
+
+void PoolSet::update(std::span<const std::shared_ptr<const PoolSnapshot>> snapshots,
+                     std::uint64_t server_idle_ms) {
+    environment_.server_idle_ms = server_idle_ms;
+    auto old = std::exchange(pools_, {});
+    for (const auto& snapshot : snapshots) {
+        const auto same = std::ranges::find_if(old, [&](const auto& pool) {
+            return pool && pool->snapshot().config.name == snapshot->config.name;
+        });
+        if (same == old.end()) {
+            pools_.push_back(std::make_unique<WorkerPool>(environment_, snapshot));
+            continue;
+        }
+        if (&(*same)->snapshot() != snapshot.get()) (*same)->update(snapshot);
+        pools_.push_back(std::move(*same));
+    }
+    std::erase_if(removed_, [](const auto& pool) { return pool->idle(); });
+    for (auto& gone : old) {
+        if (!gone) continue;
+        gone->close_idle();
+        if (!gone->idle()) removed_.push_back(std::move(gone));
+    }
+}
+
+void PoolSet::close_idle() {
+    for (auto& pool : pools_)
+        pool->close_idle();
+    for (auto& pool : removed_)
+        pool->close_idle();
+}
+
+}  // namespace palier::pool
