@@ -1,0 +1,148 @@
+"""A real front: nginx and php-fpm from Debian, in a directory of their own."""
+
+import os
+import shutil
+import signal
+from pathlib import Path
+
+from .ports import free_port, is_listening
+from .process import Child
+from .waiting import wait_for
+
+_PAGES = Path(__file__).resolve().parent / "pages"
+
+_NGINX = """
+{user}
+worker_processes {workers};
+daemon off;
+pid {directory}/nginx.pid;
+error_log stderr warn;
+events {{ worker_connections 4096; }}
+http {{
+    access_log off;
+    client_body_temp_path {directory}/body;
+    fastcgi_temp_path {directory}/fastcgi;
+    proxy_temp_path {directory}/proxy;
+    uwsgi_temp_path {directory}/uwsgi;
+    scgi_temp_path {directory}/scgi;
+    client_max_body_size 0;
+    client_body_buffer_size 512k;
+    underscores_in_headers on;
+    fastcgi_request_buffering off;
+    server {{
+        listen 127.0.0.1:{port} backlog=4096 reuseport;
+        root {pages};
+        add_header X-Front {name} always;
+        location = /hello.txt {{ default_type text/plain; return 200 "hello from {name}\\n"; }}
+        location / {{
+            fastcgi_pass unix:{directory}/fpm.sock;
+            fastcgi_param SCRIPT_FILENAME {pages}/echo.php;
+            include {directory}/fastcgi_params;
+        }}
+        location = /buffered {{
+            fastcgi_pass unix:{directory}/fpm.sock;
+            fastcgi_param SCRIPT_FILENAME {pages}/echo.php;
+            include {directory}/fastcgi_params;
+            fastcgi_request_buffering on;
+        }}
+        location = /download {{
+            fastcgi_pass unix:{directory}/fpm.sock;
+            fastcgi_param SCRIPT_FILENAME {pages}/download.php;
+            include {directory}/fastcgi_params;
+        }}
+    }}
+}}
+"""
+
+_FASTCGI_PARAMETERS = """
+fastcgi_param FRONT {name};
+fastcgi_param REQUEST_METHOD $request_method;
+fastcgi_param REQUEST_URI $request_uri;
+fastcgi_param QUERY_STRING $query_string;
+fastcgi_param CONTENT_TYPE $content_type;
+fastcgi_param CONTENT_LENGTH $content_length;
+fastcgi_param SERVER_PROTOCOL $server_protocol;
+fastcgi_param REMOTE_ADDR $remote_addr;
+fastcgi_param SERVER_PORT $server_port;
+fastcgi_buffers 32 32k;
+fastcgi_max_temp_file_size 0;
+fastcgi_read_timeout 120s;
+"""
+
+_FPM = """
+[global]
+error_log = {directory}/fpm.log
+daemonize = no
+[www]
+{user}
+listen = {directory}/fpm.sock
+listen.backlog = 4096
+pm = static
+pm.max_children = 4
+php_admin_value[enable_post_data_reading] = off
+php_admin_value[post_max_size] = 0
+php_admin_value[max_execution_time] = 0
+php_admin_value[output_buffering] = off
+php_admin_value[zlib.output_compression] = off
+php_admin_value[memory_limit] = 64M
+php_admin_value[sys_temp_dir] = {directory}
+"""
+
+
+def _find(*names: str) -> str:
+    for name in names:
+        found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+        if found:
+            return found
+    raise AssertionError(f"none of {', '.join(names)} is installed")
+
+
+class WebFront:
+    """nginx and php-fpm behind `port`. Every answer carries X-Front with the front's name.
+
+    /hello.txt   a few bytes from nginx alone
+    /download?bytes=N   N bytes out of PHP
+    /buffered    as the next, its body collected by nginx first (what a chunked one needs: CGI wants a length)
+    anything else   JSON: front, https (as an application tells it), server ($_SERVER), input_size, input_crc32
+    """
+
+    def __init__(self, name: str, directory: Path, workers: int = 1):
+        self.name, self.port = name, free_port()
+        self.directory = directory / f"front-{name}"
+        self.directory.mkdir()
+        values = {"name": name, "directory": self.directory, "port": self.port, "pages": _PAGES, "workers": workers}
+        as_root = os.geteuid() == 0
+        self._write("nginx.conf", _NGINX, values, user="user root root;" if as_root else "")
+        self._write("fastcgi_params", _FASTCGI_PARAMETERS, values)
+        self._write("fpm.conf", _FPM, values, user="user = root\ngroup = root" if as_root else "")
+        self._fpm = Child([_find("php-fpm8.2", "php-fpm", "php-fpm8.4", "php-fpm8.3"), "-R", "-F", "-n", "-y",
+                           self.directory / "fpm.conf"], self.directory, "fpm")
+        self._nginx: Child | None = None
+        wait_for(lambda: (self.directory / "fpm.sock").exists(), f"php-fpm of {name}")
+        self.start()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address}"
+
+    def start(self) -> None:
+        """Starts nginx, or starts it again after kill()."""
+        self._nginx = Child([_find("nginx"), "-p", self.directory, "-c", self.directory / "nginx.conf"],
+                            self.directory, "nginx")
+        wait_for(lambda: is_listening(self.port), f"nginx of {self.name}; {self._nginx.stderr()}")
+
+    def kill(self) -> None:
+        """SIGKILL for nginx, master and workers, as a crash of the machine's web server would have it."""
+        self._nginx.kill()
+
+    def stop(self) -> None:
+        if self._nginx.running():
+            self._nginx.stop(signal.SIGTERM)
+        self._fpm.stop(signal.SIGTERM)
+
+    def _write(self, file: str, template: str, values: dict, **more) -> None:
+        (self.directory / file).write_text(template.format(**values, **more))

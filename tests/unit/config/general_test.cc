@@ -1,0 +1,191 @@
+#include "config/load_fixture.h"
+
+namespace palier::config {
+namespace {
+
+TEST_CASE("absent keys have the defaults of the structs") {
+    const Config config = config_of("");
+    const Config defaults;
+    CHECK(config.node.empty());
+    CHECK(config.workers == 0);
+    CHECK(config.control_socket == "/run/palier/control.sock");
+    CHECK(config.admin == "127.0.0.1:9901");
+    CHECK(config.shutdown_grace == Duration(30'000));
+    CHECK(config.log.access == "stdout");
+    CHECK(config.timeouts.client_idle == defaults.timeouts.client_idle);
+    CHECK(config.limits.header_size == 32 * 1024);
+    CHECK(config.trusted_proxies.empty());
+}
+
+TEST_CASE("the general keys are read") {
+    const Config config = config_of(R"(
+node = "srv1"
+workers = 256
+control_socket = "/run/c.sock"
+admin = "[::1]:9901"
+shutdown_grace = "0s"
+trusted_proxies = ["10.0.0.0/8", "2001:db8::1"]
+[log]
+level = "warning"
+access = "/var/log/access.log"
+format = "combined"
+[timeouts]
+client_header = "1s"
+client_body = "2s"
+client_idle = "3s"
+client_write = "4s"
+handshake = "5s"
+connect = "6s"
+server = "7s"
+server_idle = "8s"
+tunnel = "168h"
+[limits]
+header_size = "1KiB"
+headers = 8
+body = "10MiB"
+connections = 1000
+)");
+    CHECK(config.node == "srv1");
+    CHECK(config.workers == 256);
+    CHECK(config.control_socket == "/run/c.sock");
+    CHECK(config.admin == "[::1]:9901");
+    CHECK(config.shutdown_grace == Duration(0));
+    REQUIRE(config.trusted_proxies.size() == 2);
+    CHECK(config.trusted_proxies[0].to_string() == "10.0.0.0/8");
+    CHECK(config.trusted_proxies[1].to_string() == "2001:db8::1/128");
+    CHECK(config.log.level == LogLevel::warning);
+    CHECK(config.log.access == "/var/log/access.log");
+    CHECK(config.log.format == LogFormat::combined);
+    const TimeoutsConfig& timeouts = config.timeouts;
+    CHECK(timeouts.client_header == Duration(1'000));
+    CHECK(timeouts.client_body == Duration(2'000));
+    CHECK(timeouts.client_idle == Duration(3'000));
+    CHECK(timeouts.client_write == Duration(4'000));
+    CHECK(timeouts.handshake == Duration(5'000));
+    CHECK(timeouts.connect == Duration(6'000));
+    CHECK(timeouts.server == Duration(7'000));
+    CHECK(timeouts.server_idle == Duration(8'000));
+    CHECK(timeouts.tunnel == Duration(604'800'000));
+    CHECK(config.limits.header_size == 1024);
+    CHECK(config.limits.headers == 8);
+    CHECK(config.limits.body == 10'485'760);
+    CHECK(config.limits.connections == 1000);
+}
+
+TEST_CASE("unknown keys are reported at the key, with the nearest") {
+    CHECK(mistakes_in("shutdwon_grace = \"10s\"\n") ==
+          Strings{"t:1:1: unknown key \"shutdwon_grace\"; did you mean \"shutdown_grace\"?"});
+    CHECK(mistakes_in("[limits]\n  boddy = \"1\"\n") ==
+          Strings{"t:2:3: unknown key \"limits.boddy\"; did you mean \"body\"?"});
+    CHECK(mistakes_in("[timeuots]\n") ==
+          Strings{"t:1:2: unknown key \"timeuots\"; did you mean \"timeouts\"?"});
+    CHECK(mistakes_in("[log.rotation]\n") == Strings{"t:1:6: unknown key \"log.rotation\""});
+    CHECK(mistakes_in("log.lvel = \"info\"\n") ==
+          Strings{"t:1:5: unknown key \"log.lvel\"; did you mean \"level\"?"});
+    CHECK(mistakes_in("log = { access = \"off\", formt = \"json\" }\n") ==
+          Strings{"t:1:25: unknown key \"log.formt\"; did you mean \"format\"?"});
+}
+
+TEST_CASE("a misspelt key is one mistake, though it is missed under its right name") {
+    CHECK(mistakes_in("[[listener]]\nname = \"x\"\nadress = \"127.0.0.1:0\"\n") ==
+          Strings{"t:3:1: unknown key \"listener.adress\"; did you mean \"address\"?"});
+    CHECK(mistakes_in("[[route]]\npol = \"rest\"\n") ==
+          Strings{"t:2:1: unknown key \"route.pol\"; did you mean \"pool\"?"});
+    CHECK(mistakes_in("[[pol]]\nname = \"p\"\n[[route]]\npath = \"/p/\"\npool = \"p\"\n").size() == 2);
+}
+
+TEST_CASE("a key of the file below a table is told where it belongs") {
+    CHECK(mistakes_in("[log]\nworkers = 2\n") ==
+          Strings{
+              "t:2:1: unknown key \"log.workers\"; \"workers\" belongs above the first [table] of the file"});
+}
+
+TEST_CASE("trusted proxies may follow the limits") {
+    CHECK(
+        config_of("[limits]\nheaders = 64\n\ntrusted_proxies = [\"10.0.0.0/8\"]\n").trusted_proxies.size() ==
+        1);
+    CHECK(mistakes_in("trusted_proxies = []\n[limits]\ntrusted_proxies = [\"10.0.0.0/8\"]\n") ==
+          Strings{"t:3:1: \"trusted_proxies\" is set twice; the first time at t:1:1"});
+    CHECK(mistakes_in("trusted_proxies = [\"10.0.0.0/8\", \"10.0.0.0/33\", \"proxy\"]\n") ==
+          Strings{
+              "t:1:34: \"10.0.0.0/33\" is not an address or a network such as \"10.0.0.0/8\" or \"fd00::/8\"",
+              "t:1:49: \"proxy\" is not an address or a network such as \"10.0.0.0/8\" or \"fd00::/8\""});
+}
+
+TEST_CASE("wrong types say what was expected") {
+    CHECK(mistakes_in("workers = 2.5\n") ==
+          Strings{"t:1:11: \"workers\" must be a whole number, not a decimal fraction"});
+    CHECK(mistakes_in("node = 1\n") == Strings{"t:1:8: \"node\" must be a string, not a number"});
+    CHECK(
+        mistakes_in("shutdown_grace = 30\n") ==
+        Strings{
+            "t:1:18: \"shutdown_grace\" must be a duration, which is a string such as \"2s\", not a number"});
+    CHECK(
+        mistakes_in("[limits]\nbody = 1024\n") ==
+        Strings{"t:2:8: \"limits.body\" must be a size, which is a string such as \"64KiB\", not a number"});
+    CHECK(mistakes_in("log = \"info\"\n") == Strings{"t:1:7: \"log\" must be a table, not a string"});
+    CHECK(mistakes_in("[[log]]\n") == Strings{"t:1:3: \"log\" is one table, not a list: write [log]"});
+    CHECK(mistakes_in("trusted_proxies = true\n") ==
+          Strings{"t:1:19: \"trusted_proxies\" must be a string or a list of strings, not true or false"});
+    CHECK(mistakes_in("trusted_proxies = [1]\n") ==
+          Strings{"t:1:20: \"trusted_proxies\" must hold strings, not a number"});
+    CHECK(mistakes_in("node = 2024-01-01\n") ==
+          Strings{"t:1:8: \"node\" must be a string, not a date or time"});
+}
+
+TEST_CASE("numbers, durations and sizes have ranges") {
+    CHECK(mistakes_in("workers = 257\n") == Strings{"t:1:11: \"workers\" must be from 0 to 256, not 257"});
+    CHECK(mistakes_in("workers = -1\n") == Strings{"t:1:11: \"workers\" must be from 0 to 256, not -1"});
+    CHECK(mistakes_in("workers = 99999999999999999999\n").size() == 1);
+    CHECK(mistakes_in("[timeouts]\nconnect = \"0s\"\n") ==
+          Strings{"t:2:11: \"timeouts.connect\" must be from \"1ms\" to \"168h\", not \"0s\""});
+    CHECK(mistakes_in("shutdown_grace = \"169h\"\n") ==
+          Strings{"t:1:18: \"shutdown_grace\" must be from \"0s\" to \"168h\", not \"169h\""});
+    CHECK(mistakes_in("[limits]\nheader_size = \"512\"\nheaders = 7\n") ==
+          Strings{"t:2:15: \"limits.header_size\" must be from \"1KiB\" to \"1MiB\", not \"512\"",
+                  "t:3:11: \"limits.headers\" must be from 8 to 1024, not 7"});
+    CHECK(mistakes_in("[limits]\nheader_size = \"64KB\"\n") ==
+          Strings{"t:2:15: \"limits.header_size\" must be a size such as \"64KiB\", \"1GiB\" or \"0\", not "
+                  "\"64KB\"; "
+                  "did you mean \"64KiB\"?"});
+}
+
+TEST_CASE("choices list what there is") {
+    CHECK(
+        mistakes_in("[log]\nlevel = \"warn\"\n") ==
+        Strings{"t:2:9: \"log.level\" must be \"debug\", \"info\", \"warning\" or \"error\", not \"warn\""});
+    CHECK(
+        mistakes_in("[log]\nformat = \"jsn\"\n") ==
+        Strings{
+            "t:2:10: \"log.format\" must be \"json\" or \"combined\", not \"jsn\"; did you mean \"json\"?"});
+    CHECK(mistakes_in("[log]\naccess = \"of\"\n") ==
+          Strings{"t:2:10: \"log.access\" must be \"stdout\", \"stderr\", \"off\" or a file's path with a "
+                  "\"/\", not "
+                  "\"of\""});
+}
+
+TEST_CASE("addresses and paths of palier's own are checked") {
+    CHECK(config_of("admin = \"\"\n").admin.empty());
+    CHECK(mistakes_in("admin = \":9901\"\n").size() == 1);
+    CHECK(mistakes_in("control_socket = \"\"\n") == Strings{"t:1:18: \"control_socket\" must be a path"});
+    CHECK(mistakes_in("control_socket = \"/" + std::string(107, 'x') + "\"\n") ==
+          Strings{"t:1:18: \"control_socket\" must be a path of at most 107 bytes"});
+    const auto loaded =
+        load_text("control_socket = \"c.sock\"\n[log]\naccess = \"./a.log\"\n" + kRest, "t", "/etc/palier");
+    REQUIRE(loaded);
+    CHECK(loaded->control_socket == "/etc/palier/c.sock");
+    CHECK(loaded->log.access == "/etc/palier/./a.log");
+}
+
+TEST_CASE("what is not yet available is refused whatever it holds") {
+    CHECK(mistakes_in("state_file = \"/var/lib/palier/state.json\"\n") ==
+          Strings{"t:1:1: \"state_file\" is not yet available"});
+    CHECK(mistakes_in("[[listener]]\nname = \"tls\"\naddress = \"127.0.0.1:0\"\n[listener.tls]\ncertificates "
+                      "= [\"x\"]\n") == Strings{"t:4:11: \"listener.tls\" is not yet available"});
+    CHECK(mistakes_in(
+              "[[pool]]\nname = \"p\"\nhealth = 1\n[[pool.server]]\nname = \"s\"\naddress = \"s:1\"\n") ==
+          Strings{"t:3:1: \"pool.health\" is not yet available"});
+}
+
+}  // namespace
+}  // namespace palier::config

@@ -1,0 +1,247 @@
+// Leases and the connections behind them, with real sockets.
+#include "palier/pool/lease.h"
+
+#include "catch.h"
+#include "net/loop_fixture.h"
+#include "palier/net/listener.h"
+#include "pool_fixture.h"
+
+#include <poll.h>
+
+using namespace palier::pool;
+using namespace palier::test;
+using palier::base::IpAddress;
+using palier::base::SocketAddress;
+
+namespace {
+
+struct RecordingUser final : BackendUser {
+    void on_backend_events(std::uint32_t ready) override { all |= ready; }
+    void on_backend_deadline() override { ++deadlines; }
+    std::uint32_t all = 0;
+    int deadlines = 0;
+};
+
+/// A server that accepts by hand, a pool of it alone, and one worker.
+struct Site {
+    Site()
+        : listening(*palier::net::listen_on({*IpAddress::parse("127.0.0.1"), 0}, false)),
+          shared({{.name = "a", .port = palier::net::bound_address(listening.get()).port()}}),
+          worker(shared) {}
+
+    [[nodiscard]] Descriptor accept() const {
+        pollfd wanted{listening.get(), POLLIN, 0};
+        ::poll(&wanted, 1, static_cast<int>(kPatienceMs));
+        return Descriptor(::accept4(listening.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    }
+    /// How many connections wait to be accepted.
+    [[nodiscard]] bool somebody_connects() const {
+        pollfd wanted{listening.get(), POLLIN, 0};
+        return ::poll(&wanted, 1, 0) == 1;
+    }
+    /// A lease with a connection that is established; its other end.
+    Descriptor connect(Lease& lease) {
+        REQUIRE(worker.take(lease) == "a");
+        REQUIRE(lease.reuse(user) == nullptr);
+        const auto connection = lease.connect(user);
+        REQUIRE(connection.has_value());
+        Descriptor peer = accept();
+        REQUIRE(peer.get() >= 0);
+        REQUIRE(run_until(worker.loop, [&] { return (user.all & palier::net::kWritable) != 0; }));
+        (*connection)->set_connected();
+        return peer;
+    }
+
+    Descriptor listening;
+    SharedPool shared;
+    TestWorker worker;
+    RecordingUser user;
+};
+
+}  // namespace
+
+TEST_CASE("a lease counts as in flight until it ends, however it ends") {
+    SharedPool shared({{.name = "a"}});
+    TestWorker worker(shared, 2);
+    const ServerState& state = shared.state("a");
+    {
+        Lease lease;
+        CHECK_FALSE(lease.held());
+        REQUIRE(worker.take(lease) == "a");
+        CHECK(lease.held());
+        CHECK(lease.connection() == nullptr);
+        CHECK(state.in_flight() == 1);
+        CHECK(state.counters[2].in_flight.load() == 1);
+        lease.release();
+        CHECK_FALSE(lease.held());
+        CHECK(state.in_flight() == 0);
+        lease.release();
+        lease.discard();
+        CHECK(state.in_flight() == 0);
+        REQUIRE(worker.take(lease) == "a");
+    }
+    CHECK(state.in_flight() == 0);
+    CHECK(state.counters[2].exchanges.load() == 2);
+}
+
+TEST_CASE("a released connection serves the next lease") {
+    Site site;
+    Lease lease;
+    const Descriptor peer = site.connect(lease);
+    BackendConnection* first = lease.connection();
+    CHECK_FALSE(first->reused());
+    lease.release();
+    REQUIRE(site.worker.take(lease) == "a");
+    CHECK(lease.reuse(site.user) == first);
+    CHECK(first->reused());
+    CHECK(first->connected());
+    CHECK(first->still_open());
+    CHECK_FALSE(site.somebody_connects());
+
+    site.user.all = 0;
+    peer.send("bytes for the one who holds it");
+    CHECK(run_until(site.worker.loop, [&] { return (site.user.all & palier::net::kReadable) != 0; }));
+}
+
+TEST_CASE("the connection that was used last is used next") {
+    Site site;
+    Lease one;
+    Lease two;
+    const Descriptor first_peer = site.connect(one);
+    site.user.all = 0;
+    const Descriptor second_peer = site.connect(two);
+    BackendConnection* first = one.connection();
+    BackendConnection* second = two.connection();
+    one.release();
+    two.release();
+    REQUIRE(site.worker.take(one) == "a");
+    REQUIRE(site.worker.take(two) == "a");
+    CHECK(one.reuse(site.user) == second);
+    CHECK(two.reuse(site.user) == first);
+}
+
+TEST_CASE("a discarded connection is closed and never comes back") {
+    Site site;
+    Lease lease;
+    const Descriptor peer = site.connect(lease);
+    lease.discard();
+    CHECK(peer.receive().empty());
+    REQUIRE(site.worker.take(lease) == "a");
+    CHECK(lease.reuse(site.user) == nullptr);
+    site.worker.loop.run_once(0);
+}
+
+TEST_CASE("dropping a connection keeps the server") {
+    Site site;
+    Lease lease;
+    const Descriptor peer = site.connect(lease);
+    lease.drop_connection();
+    CHECK(lease.held());
+    CHECK(lease.connection() == nullptr);
+    CHECK(site.shared.state("a").in_flight() == 1);
+    CHECK(peer.receive().empty());
+    CHECK(lease.connect(site.user).has_value());
+}
+
+TEST_CASE("an idle connection is closed by what its server does") {
+    Site site;
+    Lease lease;
+    Descriptor peer = site.connect(lease);
+    lease.release();
+    SECTION("it closes") {
+        peer.close();
+    }
+    SECTION("it resets") {
+        const linger now{1, 0};
+        ::setsockopt(peer.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+        peer.close();
+    }
+    SECTION("it says what nobody asked for") {
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    }
+    REQUIRE(run_until(site.worker.loop, [&] {
+        REQUIRE(site.worker.take(lease) == "a");
+        const bool gone = lease.reuse(site.user) == nullptr;
+        lease.release();
+        return gone;
+    }));
+}
+
+TEST_CASE("a connection that is dead already is found out by still_open") {
+    Site site;
+    Lease lease;
+    Descriptor peer = site.connect(lease);
+    lease.release();
+    peer.close();
+    REQUIRE(site.worker.take(lease) == "a");
+    BackendConnection* connection = lease.reuse(site.user);  // before its event was seen
+    REQUIRE(connection != nullptr);
+    CHECK(run_until(site.worker.loop, [&] { return !connection->still_open(); }));
+}
+
+TEST_CASE("idle connections close when their time is over, and when all are to close") {
+    Site site;
+    Lease lease;
+    const Descriptor peer = site.connect(lease);
+    SECTION("their time") {
+        BackendConnection* connection = lease.connection();
+        lease.release();
+        connection->set_deadline(1);
+    }
+    SECTION("all") {
+        lease.release();
+        site.worker.pool.close_idle();
+    }
+    ::fcntl(peer.get(), F_SETFL, O_NONBLOCK);
+    REQUIRE(run_until(site.worker.loop, [&] {
+        char byte = 0;
+        return ::recv(peer.get(), &byte, 1, 0) == 0;
+    }));
+    REQUIRE(site.worker.take(lease) == "a");
+    CHECK(lease.reuse(site.user) == nullptr);
+}
+
+TEST_CASE("a deadline is told to whoever holds the connection") {
+    Site site;
+    Lease lease;
+    const Descriptor peer = site.connect(lease);
+    lease.connection()->set_deadline(1);
+    REQUIRE(run_until(site.worker.loop, [&] { return site.user.deadlines == 1; }));
+    CHECK(lease.connection()->still_open());
+}
+
+TEST_CASE("an update closes the idle connections of servers that left, and keeps the others'") {
+    Site site;
+    Lease lease;
+    const Descriptor peer = site.connect(lease);
+    BackendConnection* connection = lease.connection();
+    lease.release();
+    const std::uint16_t port = site.shared.server("a").address.port();
+    site.shared.configure(pool_of({{.name = "a", .weight = 1, .port = port}}));
+    site.worker.pool.update(site.shared.snapshot);
+    REQUIRE(site.worker.take(lease) == "a");
+    CHECK(lease.reuse(site.user) == connection);
+
+    site.shared.configure(pool_of({{.name = "b", .port = port}}));
+    site.worker.pool.update(site.shared.snapshot);
+    lease.release();  // its server is gone: it is not kept
+    CHECK(peer.receive().empty());
+    site.worker.loop.run_once(0);
+}
+
+TEST_CASE("failures count once a lease, and only the first verdict counts") {
+    Site site;
+    ServerState& state = site.shared.state("a");
+    Lease lease;
+    REQUIRE(site.worker.take(lease) == "a");
+    lease.failure("refused");
+    lease.failure("refused again");
+    lease.success();
+    CHECK(state.failures_in_row.load() == 1);
+    CHECK(state.counters[0].failures.load() == 1);
+    lease.discard();
+    REQUIRE(site.worker.take(lease) == "a");
+    lease.success();
+    lease.failure("too late");
+    CHECK(state.failures_in_row.load() == 0);
+}
