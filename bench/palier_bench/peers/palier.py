@@ -1,0 +1,50 @@
+"""palier with one worker."""
+
+import subprocess
+from pathlib import Path
+
+from ..site import Site
+from .peer import Peer
+
+_MAIN = """\
+workers = 1
+control_socket = "{directory}/palier.sock"
+admin = ""
+
+[log]
+level = "warning"
+access = "off"
+
+[timeouts]
+client_idle = "600s"
+server_idle = "600s"
+
+[[listener]]
+name = "http"
+address = "127.0.0.1:{port}"
+
+[[pool]]
+name = "web"
+{servers}
+{routes}
+"""
+
+
+class Palier(Peer):
+    name = "palier"
+
+    def __init__(self, program: Path):
+        self._program = program
+
+    def version(self) -> str:
+        return subprocess.run([self._program, "version"], capture_output=True, text=True).stdout.strip()
+
+    def command(self, site: Site, port: int, directory: Path) -> list:
+        servers = "".join(f'[[pool.server]]\nname = "s{i}"\naddress = "{address}"\n'
+                          for i, address in enumerate(site.addresses(), 1))
+        routes = "".join(f'[[route]]\nhost = ["{host}"]\npath = "{prefix}"\npool = "web"\n'
+                         for host, prefixes in site.routes() for prefix in prefixes)
+        config = directory / "palier.toml"
+        config.write_text(_MAIN.format(directory=directory, port=port, servers=servers,
+                                       routes=routes or '[[route]]\npool = "web"\n'))
+        return [self._program, "run", "-c", config]

@@ -1,0 +1,32 @@
+"""What every proxy is configured to serve: the servers behind it and the routes to them."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+_FIRST_SERVER = IPv4Address("127.0.0.1")
+
+
+@dataclass(frozen=True)
+class Site:
+    """`servers` addresses of one backend program; `hosts` × `prefixes` routes, one for everything if both are 1."""
+    backend_port: int
+    servers: int = 1
+    hosts: int = 1
+    prefixes: int = 1
+
+    def addresses(self) -> list[str]:
+        return [f"{_FIRST_SERVER + i}:{self.backend_port}" for i in range(self.servers)]
+
+    def routes(self) -> list[tuple[str, list[str]]]:
+        """Each host with its path prefixes; empty: one route for everything."""
+        if self.hosts * self.prefixes == 1:
+            return []
+        return [(host_name(h), [prefix(p) for p in range(self.prefixes)]) for h in range(self.hosts)]
+
+
+def host_name(number: int) -> str:
+    return f"shop{number}.example.com"
+
+
+def prefix(number: int) -> str:
+    return f"/part{number}/"

@@ -1,0 +1,91 @@
+#include "app/demo_command.h"
+
+#include "app/commands.h"
+#include "app/supervisor.h"
+#include "palier/config/load.h"
+#include "palier/demo/front.h"
+#include "palier/demo/guide.h"
+#include "palier/net/mailbox.h"
+
+#include <array>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include <fmt/core.h>
+
+namespace palier::app {
+namespace {
+
+struct Named {
+    const char* name;
+    unsigned weight;
+};
+constexpr std::array kFronts{Named{"front1", 3}, Named{"front2", 2}, Named{"front3", 1}};
+
+/// The fronts, on a loop and a thread of their own, as if they were other processes.
+class Fronts {
+  public:
+    [[nodiscard]] base::Result<void> listen() {
+        for (const Named& front : kFronts) {
+            fronts_.push_back(std::make_unique<demo::Front>(loop_, front.name, front.weight));
+            if (auto listening = fronts_.back()->listen(); !listening) return listening;
+        }
+        return {};
+    }
+
+    void start() {
+        mailbox_ = std::make_unique<net::Mailbox>(loop_);
+        thread_ = std::thread([this] { loop_.run(); });
+    }
+
+    ~Fronts() {
+        if (thread_.joinable()) {
+            mailbox_->post([this] { loop_.stop(); });
+            thread_.join();
+        }
+        fronts_.clear();
+    }
+
+    [[nodiscard]] std::vector<demo::FrontAddress> addresses() const {
+        std::vector<demo::FrontAddress> addresses;
+        for (const auto& front : fronts_)
+            addresses.push_back({front->name(), front->port(), front->weight()});
+        return addresses;
+    }
+
+  private:
+    net::Loop loop_;
+    std::unique_ptr<net::Mailbox> mailbox_;
+    std::vector<std::unique_ptr<demo::Front>> fronts_;
+    std::thread thread_;
+};
+
+int refuse(const std::string& message) {
+    fmt::print(stderr, "palier: {}\n", message);
+    return kRefused;
+}
+
+}  // namespace
+
+int demo_command(const DemoOptions& options) {
+    Fronts fronts;
+    if (const auto listening = fronts.listen(); !listening) return refuse(listening.error().message);
+    const auto addresses = fronts.addresses();
+    const std::string text = demo::config_text(options.port, addresses);
+    if (options.print_config) {
+        fmt::print("{}", text);
+        return kDone;
+    }
+    auto config = config::load_text(text, "demo", ".");
+    if (!config) return refuse(config.error().front().to_string());
+    fronts.start();
+    Supervisor supervisor(std::move(*config));
+    if (const auto started = supervisor.start(); !started) return refuse(started.error().message);
+    fmt::print("{}", demo::what_to_try("palier", options.port, addresses));
+    std::fflush(stdout);
+    supervisor.run();
+    return kDone;
+}
+
+}  // namespace palier::app

@@ -1,0 +1,38 @@
+#include "app/commands.h"
+#include "app/supervisor.h"
+#include "palier/config/load.h"
+
+#include <fmt/core.h>
+
+namespace palier::app {
+namespace {
+
+int report(const std::vector<config::Mistake>& mistakes) {
+    for (const config::Mistake& mistake : mistakes)
+        fmt::print(stderr, "{}\n", mistake.to_string());
+    return kRefused;
+}
+
+}  // namespace
+
+int run_command(const std::string& file, std::optional<unsigned> workers) {
+    auto config = config::load_file(file);
+    if (!config) return report(config.error());
+    if (workers) config->workers = *workers;
+    Supervisor supervisor(std::move(*config));
+    if (const auto started = supervisor.start(); !started) {
+        fmt::print(stderr, "palier: {}\n", started.error().message);
+        return kRefused;
+    }
+    supervisor.run();
+    return kDone;
+}
+
+int check_command(const std::string& file) {
+    const auto config = config::load_file(file);
+    if (!config) return report(config.error());
+    fmt::print("{}: ok\n", file);
+    return kDone;
+}
+
+}  // namespace palier::app

@@ -1,0 +1,180 @@
+#include "app/supervisor.h"
+
+#include "app/limits.h"
+#include "palier/base/log.h"
+
+#include <algorithm>
+#include <csignal>
+
+#include <unistd.h>
+
+namespace palier::app {
+namespace {
+
+constexpr std::uint64_t kSettleMs = 2'000;  // for the first answers of the DNS
+constexpr std::uint64_t kLookMs = 500;
+constexpr int kStopTurns = 4;  // for closing handles to be closed
+
+base::LogLevel level_of(config::LogLevel level) {
+    switch (level) {
+        case config::LogLevel::debug:
+            return base::LogLevel::debug;
+        case config::LogLevel::info:
+            return base::LogLevel::info;
+        case config::LogLevel::warning:
+            return base::LogLevel::warning;
+        case config::LogLevel::error:
+            break;
+    }
+    return base::LogLevel::error;
+}
+
+/// Another process on this address would share its connections with us, because of SO_REUSEPORT: refuse
+/// instead.
+base::Result<void> check_free(const base::SocketAddress& address) {
+    if (address.port() == 0) return {};
+    const auto probe = net::listen_on(address, false);
+    if (!probe) return std::unexpected(probe.error());
+    ::close(*probe);
+    return {};
+}
+
+void close_all(const std::vector<std::vector<WorkerListener>>& listeners) {
+    for (const auto& of_worker : listeners) {
+        for (const auto& listener : of_worker)
+            ::close(listener.descriptor);
+    }
+}
+
+}  // namespace
+
+Supervisor::Supervisor(config::Config config)
+    : config_(std::make_shared<const config::Config>(std::move(config))),
+      worker_count_(config_->workers != 0 ? config_->workers : usable_cpus()),
+      mailbox_(loop_),
+      signals_(loop_),
+      builder_(worker_count_),
+      names_(loop_,
+             [this] {
+                 if (!workers_.empty()) publish();
+             }),
+      look_timer_(base::Timer::calling<&Supervisor::look_for_unreachable>(this)) {}
+
+Supervisor::~Supervisor() = default;
+
+base::Result<void> Supervisor::start() {
+    base::log_start(level_of(config_->log.level));
+    std::signal(SIGPIPE, SIG_IGN);
+    return_large_blocks();
+    const std::size_t descriptors = raise_descriptor_limit();
+    const std::size_t clients =
+        config_->limits.connections != 0 ? config_->limits.connections : clients_within(descriptors);
+
+    auto log_writer = proxy::AccessLogWriter::open(config_->log);
+    if (!log_writer) return std::unexpected(log_writer.error());
+    log_writer_ = std::move(*log_writer);
+
+    auto listeners = open_listeners(worker_count_);
+    if (!listeners) return std::unexpected(listeners.error());
+
+    names_.watch(*config_);
+    settle_names();
+    const auto snapshot = builder_.build(config_, names_.addresses());
+
+    signals_.on(SIGTERM, [this] { begin_stop(); });
+    signals_.on(SIGINT, [this] { begin_stop(); });
+    signals_.on(SIGUSR1, [this] {
+        if (log_writer_) log_writer_->reopen();
+    });
+
+    const std::size_t share = std::max<std::size_t>(1, clients / worker_count_);
+    for (unsigned i = 0; i < worker_count_; ++i) {
+        workers_.push_back(std::make_unique<Worker>(i, snapshot, log_writer_.get(),
+                                                    std::move((*listeners)[i]), share,
+                                                    [this] { mailbox_.post([this] { --running_; }); }));
+    }
+    running_ = workers_.size();
+    for (auto& worker : workers_)
+        worker->start();
+    base::log_info("palier {} serves with {} workers, {} pools, {} routes", PALIER_VERSION, worker_count_,
+                   config_->pools.size(), config_->routes.size());
+    loop_.timers().arm(look_timer_, loop_.now_ms() + kLookMs);
+    return {};
+}
+
+base::Result<std::vector<std::vector<WorkerListener>>> Supervisor::open_listeners(unsigned workers) {
+    std::vector<std::vector<WorkerListener>> listeners(workers);
+    for (std::size_t index = 0; index < config_->listeners.size(); ++index) {
+        const config::ListenerConfig& listener = config_->listeners[index];
+        for (base::SocketAddress address : listener.addresses) {
+            if (const auto free = check_free(address); !free) {
+                close_all(listeners);
+                return std::unexpected(free.error());
+            }
+            for (unsigned worker = 0; worker < workers; ++worker) {
+                const auto descriptor = net::listen_on(address, true);
+                if (!descriptor) {
+                    close_all(listeners);
+                    return std::unexpected(descriptor.error());
+                }
+                address = net::bound_address(*descriptor);
+                if (port_ == 0) port_ = address.port();
+                listeners[worker].push_back({*descriptor,
+                                             {.index = index,
+                                              .name = listener.name,
+                                              .port = std::to_string(address.port()),
+                                              .scheme = "http",
+                                              .proxy_protocol = listener.proxy_protocol}});
+            }
+            base::log_info("listener {} on {}", listener.name, address.to_string());
+        }
+    }
+    return listeners;
+}
+
+/// Gives the DNS a moment, so that the first requests find their servers; a name that takes longer comes
+/// later.
+void Supervisor::settle_names() {
+    const std::uint64_t until = base::monotonic_ms() + kSettleMs;
+    while (!names_.settled() && base::monotonic_ms() < until)
+        loop_.run_once(50);
+}
+
+void Supervisor::publish() {
+    const auto snapshot = builder_.build(config_, names_.addresses());
+    for (auto& worker : workers_)
+        worker->publish(snapshot);
+}
+
+/// Servers that could not be reached may have moved: their names are asked again.
+void Supervisor::look_for_unreachable() {
+    for (const auto& pool : builder_.current()->pools) {
+        for (const auto& server : pool->servers) {
+            if (!server.state->unreachable.exchange(false)) continue;
+            const auto& configured = pool->config.servers;
+            const auto found = std::ranges::find(configured, server.name, &config::ServerConfig::name);
+            if (found != configured.end()) names_.doubt(found->host);
+        }
+    }
+    loop_.timers().arm(look_timer_, loop_.now_ms() + kLookMs);
+}
+
+void Supervisor::run() {
+    while (running_ > 0)
+        loop_.run_once(std::numeric_limits<int>::max());
+    for (auto& worker : workers_)
+        worker->join();
+    workers_.clear();
+    log_writer_.reset();
+    base::log_info("palier has stopped");
+}
+
+void Supervisor::begin_stop() {
+    const bool again = std::exchange(stopping_, true);
+    const auto grace = again ? config::Duration{0} : config_->shutdown_grace;
+    base::log_info("stopping: {}", again ? "at once" : "exchanges in flight may finish");
+    for (auto& worker : workers_)
+        worker->stop(grace);
+}
+
+}  // namespace palier::app

@@ -1,0 +1,16 @@
+# llhttp: a system library (Debian 13's libllhttp-dev) or the C sources that Debian 12's node-llhttp ships.
+find_path(LLHTTP_INCLUDE llhttp.h PATHS /usr/share/include/llhttp /usr/include /usr/include/llhttp)
+find_library(LLHTTP_LIBRARY llhttp)
+set(LLHTTP_SOURCES /usr/share/llhttp)
+
+if(LLHTTP_INCLUDE AND LLHTTP_LIBRARY)
+    add_library(llhttp INTERFACE)
+    target_include_directories(llhttp SYSTEM INTERFACE ${LLHTTP_INCLUDE})
+    target_link_libraries(llhttp INTERFACE ${LLHTTP_LIBRARY})
+elseif(LLHTTP_INCLUDE AND EXISTS ${LLHTTP_SOURCES}/llhttp.c)
+    add_library(llhttp STATIC ${LLHTTP_SOURCES}/llhttp.c ${LLHTTP_SOURCES}/api.c ${LLHTTP_SOURCES}/http.c)
+    target_include_directories(llhttp SYSTEM PUBLIC ${LLHTTP_INCLUDE})
+    target_compile_options(llhttp PRIVATE -O2 -w)
+else()
+    message(FATAL_ERROR "llhttp not found: install node-llhttp (Debian 12) or libllhttp-dev (Debian 13)")
+endif()
