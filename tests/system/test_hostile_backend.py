@@ -358,7 +358,7 @@ def test_response_before_the_request_is_no_response(raw_backend, start_palier):
         with palier.connect() as client:
             answer = client.request("GET", f"/{number}")
         assert answer.status == 502 or answer.body == b"unasked"
-    assert palier.process.running()
+    assert palier.child.running
 
 
 def test_backend_that_accepts_and_closes(raw_backend, start_palier):
