@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -42,16 +43,49 @@ struct LimitsConfig {
     std::uint32_t headers = 128;            // fields
     std::uint64_t body = 0;                 // bytes of a request body; 0: no limit
     std::uint32_t connections = 0;          // clients; 0: what the file-descriptor limit allows
+    std::uint32_t streams = 100;            // of one HTTP/2 connection, at a time
 
     friend bool operator==(const LimitsConfig&, const LimitsConfig&) = default;
 };
 
 enum class ProxyProtocol : std::uint8_t { off, optional, required };
 
+enum class TlsVersion : std::uint8_t { tls_1_2, tls_1_3 };
+enum class ClientAuth : std::uint8_t { off, optional, required };
+
+/// [listener.tls]. What the files hold is for the tls module to judge.
+struct ListenerTlsConfig {
+    std::vector<std::string> certificates;  // directories and PEM files, at least one
+    std::string default_name;               // for no or an unknown SNI; "": such handshakes are refused
+    TlsVersion min_version = TlsVersion::tls_1_2;
+    bool http2 = true;         // alpn has "h2"
+    bool http1 = true;         // alpn has "http/1.1"; at least one of the two
+    std::string ciphers;       // of TLS 1.2, as OpenSSL writes lists; "": palier's choice
+    std::string ciphersuites;  // of TLS 1.3; "": palier's choice
+    std::string groups;        // "": OpenSSL's
+    std::string ticket_keys;   // a file shared by several machines; "": made at random and rotated
+    std::string client_ca;     // a PEM file
+    ClientAuth client_auth = ClientAuth::off;
+
+    friend bool operator==(const ListenerTlsConfig&, const ListenerTlsConfig&) = default;
+};
+
 struct ListenerConfig {
     std::string name;
     std::vector<base::SocketAddress> addresses;  // at least one
     ProxyProtocol proxy_protocol = ProxyProtocol::off;
+    std::optional<ListenerTlsConfig> tls;
+    bool http2 = false;  // without TLS: clients may begin with HTTP/2's preface (prior knowledge)
+    std::string hsts;    // the value of Strict-Transport-Security; "" for none; only with TLS
+};
+
+/// TLS towards a server.
+struct BackendTlsConfig {
+    bool verify = true;
+    std::string ca;           // a PEM file; "": the system's
+    std::string server_name;  // for SNI and verification; "": the server's host
+
+    friend bool operator==(const BackendTlsConfig&, const BackendTlsConfig&) = default;
 };
 
 enum class Role : std::uint8_t { active, passive };
@@ -66,6 +100,7 @@ struct ServerConfig {
     bool local = false;                 // its node is this machine's node, and that is not empty
     std::uint32_t max_connections = 0;  // exchanges at a time over all workers; 0: no limit
     Duration slow_start{0};
+    std::optional<BackendTlsConfig> tls;  // its own, or its pool's
 
     /// host:port as an operator wrote it, IPv6 in brackets.
     [[nodiscard]] std::string address() const;

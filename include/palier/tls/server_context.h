@@ -1,0 +1,42 @@
+// ServerContext: what all TLS connections of one listener share: versions, ciphers, ALPN, the certificate
+// store, ticket keys and client authentication.
+//
+// Thread: make() and the stores behind it control; start() any. Owner: shared by the listener's workers.
+// Ends: with the last of its connections' listeners.
+#pragma once
+
+#include "palier/base/result.h"
+#include "palier/config/config.h"
+
+#include <memory>
+#include <string>
+
+struct ssl_st;
+struct ssl_ctx_st;
+
+namespace palier::tls {
+
+class CertificateStore;
+class TicketKeys;
+
+class ServerContext {
+  public:
+    /// `listener`: its name, part of the session id context. Fails with a sentence that names the key or file
+    /// at fault.
+    [[nodiscard]] static base::Result<std::shared_ptr<const ServerContext>> make(
+        const config::ListenerTlsConfig& config, const std::string& listener,
+        std::shared_ptr<const CertificateStore> store, std::shared_ptr<const TicketKeys> tickets);
+    ~ServerContext();
+    ServerContext(const ServerContext&) = delete;
+    ServerContext& operator=(const ServerContext&) = delete;
+
+    /// A server's side of one connection; null without memory. The caller frees it with SSL_free().
+    [[nodiscard]] ssl_st* start() const;
+
+  private:
+    struct State;
+    explicit ServerContext(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace palier::tls
