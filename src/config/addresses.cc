@@ -113,6 +113,19 @@ base::Result<HostAndPort> parse_server_address(std::string_view text) {
     return HostAndPort{std::string(host), *port};
 }
 
+base::Result<std::string> parse_certificate_name(std::string_view text) {
+    if (const auto ip = base::IpAddress::parse(text)) return ip->to_string();
+    if (has_non_ascii(text)) {
+        return base::failure(
+            fmt::format("\"{}\" must be written as it travels, in punycode (\"xn--…\")", text));
+    }
+    if (!is_host_name(text)) {
+        return base::failure(
+            fmt::format("\"{}\" is not a host name such as \"www.example.com\", without a port", text));
+    }
+    return lower(text);
+}
+
 base::Result<std::string> parse_host_pattern(std::string_view text) {
     const auto bad = [&](std::string_view why) { return base::failure(fmt::format("\"{}\" {}", text, why)); };
     if (text == "*") return bad("is not needed: a route without \"host\" serves every host");

@@ -22,6 +22,9 @@ struct HostAndPort {
 /// "10.0.0.11:8080", "[::1]:80", "front.internal:8080".
 [[nodiscard]] base::Result<HostAndPort> parse_server_address(std::string_view text);
 
+/// "www.example.com", "192.0.2.1", "2001:db8::1": what a certificate is for; returned in lower case.
+[[nodiscard]] base::Result<std::string> parse_certificate_name(std::string_view text);
+
 /// "www.example.com", "*.example.com", "192.0.2.1", "[2001:db8::1]"; returned in lower case.
 [[nodiscard]] base::Result<std::string> parse_host_pattern(std::string_view text);
 

@@ -50,6 +50,15 @@ base::Result<std::string> read_to_end(int fd, std::size_t max) {
     }
 }
 
+/// What is at `path`, opened as somebody who reads it will.
+base::Result<mode_t> type_of(const std::string& path) {
+    const Descriptor file(path, O_NONBLOCK);
+    if (file.get() < 0) return reason(errno);
+    struct stat facts {};
+    if (::fstat(file.get(), &facts) != 0) return reason(errno);
+    return facts.st_mode;
+}
+
 }  // namespace
 
 base::Result<std::string> read_whole(const std::string& path) {
@@ -62,10 +71,30 @@ base::Result<std::string> read_regular(const std::string& path, std::size_t max)
     // Opening a pipe would otherwise wait for its writer.
     const Descriptor file(path, O_NONBLOCK);
     if (file.get() < 0) return reason(errno);
-    struct stat facts{};
+    struct stat facts {};
     if (::fstat(file.get(), &facts) != 0) return reason(errno);
     if (!S_ISREG(facts.st_mode)) return base::failure("it is not a regular file");
     return read_to_end(file.get(), max);
+}
+
+base::Result<void> check_file(const std::string& path) {
+    const auto mode = type_of(path);
+    if (!mode) return std::unexpected(mode.error());
+    if (S_ISDIR(*mode)) return base::failure("it is a directory, not a file");
+    if (!S_ISREG(*mode)) return base::failure("it is not a regular file");
+    return {};
+}
+
+base::Result<void> check_file_or_directory(const std::string& path) {
+    const auto mode = type_of(path);
+    if (!mode) return std::unexpected(mode.error());
+    if (S_ISDIR(*mode)) {
+        // Listing takes the right to read, opening what is listed the right to search.
+        if (::access(path.c_str(), R_OK | X_OK) != 0) return reason(errno);
+        return {};
+    }
+    if (!S_ISREG(*mode)) return base::failure("it is neither a regular file nor a directory");
+    return {};
 }
 
 }  // namespace palier::config

@@ -1,4 +1,4 @@
-// Whole files, for configurations and the bodies of fixed responses.
+// Whole files, for configurations and the bodies of fixed responses, and whether others could read theirs.
 // Thread: control only (blocks).
 #pragma once
 
@@ -14,5 +14,11 @@ namespace palier::config {
 
 /// The same for a regular file of at most `max` bytes.
 [[nodiscard]] base::Result<std::string> read_regular(const std::string& path, std::size_t max);
+
+/// Whether `path` is a regular file that can be opened; the error is the reason alone.
+[[nodiscard]] base::Result<void> check_file(const std::string& path);
+
+/// The same, or a directory that can be listed.
+[[nodiscard]] base::Result<void> check_file_or_directory(const std::string& path);
 
 }  // namespace palier::config

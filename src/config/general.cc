@@ -79,6 +79,7 @@ void read_limits(TableReader& root, Config& config) {
     table->read<std::uint32_t>("headers", limits.headers, {8, 1024});
     table->read_size("body", limits.body, {0, std::uint64_t{1} << 60});
     table->read<std::uint32_t>("connections", limits.connections, {0, kMostConnections});
+    table->read<std::uint32_t>("streams", limits.streams, {1, 1000});
     // By TOML's rules, trusted_proxies belongs to the table above it. A file that lists it after the limits
     // means what it says all the same.
     if (table->find("trusted_proxies") != nullptr && root.find("trusted_proxies") != nullptr) {

@@ -1,4 +1,5 @@
 #include "config/addresses.h"
+#include "config/listener_tls.h"
 #include "config/sections.h"
 
 #include <array>
@@ -56,7 +57,7 @@ void read_listeners(TableReader& root, Reading& reading) {
             reading.listeners.read(table, "listener", reading.config.listeners.size() - 1, reading.mistakes);
         read_addresses(table, listener, bound);
         read_proxy_protocol(table, listener, reading.config);
-        table.not_yet_available("tls");
+        read_listener_tls(table, listener);
         table.finish();
     }
     if (!root.meant("listener") && reading.complete) {

@@ -1,4 +1,5 @@
 #include "config/addresses.h"
+#include "config/backend_tls.h"
 #include "config/nearest.h"
 #include "config/sections.h"
 #include "config/units.h"
@@ -53,6 +54,15 @@ void read_outlier(TableReader& pool, OutlierConfig& outlier) {
     table->finish();
 }
 
+void read_tls(TableReader& table, ServerConfig& server, BackendTlsKeys keys) {
+    read_backend_tls(table, keys);
+    if (keys.tls) {
+        server.tls = std::move(keys.settings);
+    } else {
+        report_unused_tls_keys(table);
+    }
+}
+
 void read_server(TableReader& table, ServerConfig& server, const std::string& node) {
     if (const Node* text = table.required_text("address")) {
         auto address = parse_server_address(text->string);
@@ -69,17 +79,23 @@ void read_server(TableReader& table, ServerConfig& server, const std::string& no
     server.local = !node.empty() && server.node == node;
     table.read<std::uint32_t>("max_connections", server.max_connections, {0, kMostServerConnections});
     table.read("slow_start", server.slow_start, {Duration(0), kLongest});
-    table.finish();
 }
 
 void read_servers(TableReader& table, PoolConfig& pool, Reading& reading) {
+    BackendTlsKeys tls;
+    read_backend_tls(table, tls);
     Names names;
     for (const Node* node : table.tables("server")) {
         TableReader server_table(*node, "pool.server", reading.mistakes);
         ServerConfig& server = pool.servers.emplace_back();
         server.name = names.read(server_table, "server", pool.servers.size() - 1, reading.mistakes);
         read_server(server_table, server, reading.config.node);
+        read_tls(server_table, server, tls);
+        server_table.finish();
     }
+    const bool encrypted =
+        std::ranges::any_of(pool.servers, [](const ServerConfig& server) { return server.tls.has_value(); });
+    if (!tls.tls && !encrypted) report_unused_tls_keys(table);
     if (!table.meant("server") && reading.complete) {
         reading.mistakes.add(table.place(), fmt::format("the pool \"{}\" has no [[pool.server]]", pool.name));
     }

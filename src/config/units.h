@@ -1,4 +1,4 @@
-// Durations ("250ms", "2s", "5m", "1h") and sizes ("64KiB", "1024", "0").
+// Durations ("250ms", "2s", "5m", "1h", "30d") and sizes ("64KiB", "1024", "0").
 // Thread: any; pure.
 #pragma once
 
@@ -12,9 +12,9 @@
 namespace palier::config {
 
 /// The longest duration a file may say: a week.
-constexpr Duration kLongest = std::chrono::hours(168);
+constexpr Duration kLongest = std::chrono::days(7);
 
-/// A whole number and ms, s, m or h. The error completes "must be a duration such as …".
+/// A whole number and ms, s, m, h or d. The error completes "must be a duration such as …".
 [[nodiscard]] base::Result<Duration> parse_duration(std::string_view text);
 
 /// A whole number and nothing, B, KiB, MiB, GiB or TiB. The error completes "must be a size such as …".

@@ -95,16 +95,10 @@ def test_syntax_error_has_its_place(tmp_path):
     assert done.returncode == 1 and f"{bad}:2:" in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("table, word", [
-    ({"tls": {"certificates": ["/etc/ssl"]}}, "tls"),
-    ({}, "health"),
-    ({}, "state_file"),
-])
-def test_what_is_not_yet_available_is_refused(tmp_path, table, word):
+@pytest.mark.parametrize("word", ["health", "state_file"])
+def test_what_is_not_yet_available_is_refused(tmp_path, word):
     config = site([server("a", "127.0.0.1:8081")])
-    if word == "tls":
-        config["listener"][0].update(table)
-    elif word == "health":
+    if word == "health":
         config["pool"][0]["health"] = {"type": "http"}
     else:
         config["state_file"] = "/var/lib/palier/state.json"

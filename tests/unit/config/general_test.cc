@@ -44,6 +44,7 @@ header_size = "1KiB"
 headers = 8
 body = "10MiB"
 connections = 1000
+streams = 1
 )");
     CHECK(config.node == "srv1");
     CHECK(config.workers == 256);
@@ -70,6 +71,7 @@ connections = 1000
     CHECK(config.limits.headers == 8);
     CHECK(config.limits.body == 10'485'760);
     CHECK(config.limits.connections == 1000);
+    CHECK(config.limits.streams == 1);
 }
 
 TEST_CASE("unknown keys are reported at the key, with the nearest") {
@@ -138,9 +140,13 @@ TEST_CASE("numbers, durations and sizes have ranges") {
     CHECK(mistakes_in("workers = -1\n") == Strings{"t:1:11: \"workers\" must be from 0 to 256, not -1"});
     CHECK(mistakes_in("workers = 99999999999999999999\n").size() == 1);
     CHECK(mistakes_in("[timeouts]\nconnect = \"0s\"\n") ==
-          Strings{"t:2:11: \"timeouts.connect\" must be from \"1ms\" to \"168h\", not \"0s\""});
+          Strings{"t:2:11: \"timeouts.connect\" must be from \"1ms\" to \"7d\", not \"0s\""});
     CHECK(mistakes_in("shutdown_grace = \"169h\"\n") ==
-          Strings{"t:1:18: \"shutdown_grace\" must be from \"0s\" to \"168h\", not \"169h\""});
+          Strings{"t:1:18: \"shutdown_grace\" must be from \"0s\" to \"7d\", not \"169h\""});
+    CHECK(mistakes_in("[limits]\nstreams = 0\n") ==
+          Strings{"t:2:11: \"limits.streams\" must be from 1 to 1000, not 0"});
+    CHECK(mistakes_in("[limits]\nstreams = 1001\n") ==
+          Strings{"t:2:11: \"limits.streams\" must be from 1 to 1000, not 1001"});
     CHECK(mistakes_in("[limits]\nheader_size = \"512\"\nheaders = 7\n") ==
           Strings{"t:2:15: \"limits.header_size\" must be from \"1KiB\" to \"1MiB\", not \"512\"",
                   "t:3:11: \"limits.headers\" must be from 8 to 1024, not 7"});
@@ -180,8 +186,6 @@ TEST_CASE("addresses and paths of palier's own are checked") {
 TEST_CASE("what is not yet available is refused whatever it holds") {
     CHECK(mistakes_in("state_file = \"/var/lib/palier/state.json\"\n") ==
           Strings{"t:1:1: \"state_file\" is not yet available"});
-    CHECK(mistakes_in("[[listener]]\nname = \"tls\"\naddress = \"127.0.0.1:0\"\n[listener.tls]\ncertificates "
-                      "= [\"x\"]\n") == Strings{"t:4:11: \"listener.tls\" is not yet available"});
     CHECK(mistakes_in(
               "[[pool]]\nname = \"p\"\nhealth = 1\n[[pool.server]]\nname = \"s\"\naddress = \"s:1\"\n") ==
           Strings{"t:3:1: \"pool.health\" is not yet available"});

@@ -127,7 +127,7 @@ TEST_CASE("values of pools and servers are checked") {
               "[[pool]]\nname = \"p\"\n[pool.outlier]\nfailures = -1\nbackoff = \"0s\"\nmax_ejected = 101\n" +
               kServer) ==
           Strings{"t:4:12: \"pool.outlier.failures\" must be from 0 to 1000000, not -1",
-                  "t:5:11: \"pool.outlier.backoff\" must be from \"1ms\" to \"168h\", not \"0s\"",
+                  "t:5:11: \"pool.outlier.backoff\" must be from \"1ms\" to \"7d\", not \"0s\"",
                   "t:6:15: \"pool.outlier.max_ejected\" must be from 0 to 100, not 101"});
     CHECK(mistakes_in("[[pool]]\nname = \"p\"\n" + kServer +
                       "weight = 65536\nrole = \"pasive\"\nmax_connections = -1\n") ==
