@@ -80,5 +80,17 @@ TEST_CASE("host patterns are names in lower case, perhaps with a wildcard in fro
     }
 }
 
+TEST_CASE("certificates are for a host name or an IP address") {
+    CHECK(parse_certificate_name("WWW.Example.com").value() == "www.example.com");
+    CHECK(parse_certificate_name("localhost").value() == "localhost");
+    CHECK(parse_certificate_name("2001:DB8:0::1").value() == "2001:db8::1");
+    CHECK(parse_certificate_name("bücher.example").error().message ==
+          "\"bücher.example\" must be written as it travels, in punycode (\"xn--…\")");
+    for (const char* text : {"", "*.example.com", "www.example.com:443", "[::1]", "https://a", "a b"}) {
+        INFO(text);
+        CHECK_FALSE(parse_certificate_name(text));
+    }
+}
+
 }  // namespace
 }  // namespace palier::config
