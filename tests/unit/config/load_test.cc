@@ -67,19 +67,32 @@ TEST_CASE("mistakes without a place name their file alone") {
     CHECK(Mistake{"a.toml", 3, 7, "is odd"}.to_string() == "a.toml:3:7: is odd");
 }
 
+/// conf/ as it would be used: with the files that the examples name beside them.
+class Examples : public Folder {
+  public:
+    Examples() {
+        std::filesystem::copy(PALIER_SOURCE_DIR "/conf", path(), std::filesystem::copy_options::recursive);
+        for (const char* name : {"certs/www.example.com.pem", "clients-ca.pem", "backends-ca.pem"}) {
+            write(name, "");
+        }
+    }
+};
+
 TEST_CASE("every example loads") {
+    const Examples examples;
     std::size_t files = 0;
-    for (const auto& entry : std::filesystem::directory_iterator(PALIER_SOURCE_DIR "/conf")) {
+    for (const auto& entry : std::filesystem::directory_iterator(examples.path())) {
         if (entry.path().extension() != ".toml") continue;
         const auto loaded = load_file(entry.path().string());
         CHECK(to_strings(loaded) == Strings{});
         ++files;
     }
-    CHECK(files >= 5);
+    CHECK(files >= 9);
 }
 
 TEST_CASE("the reference says the defaults") {
-    const auto reference = load_file(PALIER_SOURCE_DIR "/conf/palier.toml");
+    const Examples examples;
+    const auto reference = load_file(examples.path("palier.toml"));
     REQUIRE(reference);
     const Config defaults;
     CHECK(reference->node == defaults.node);
@@ -94,6 +107,7 @@ TEST_CASE("the reference says the defaults") {
     CHECK(reference->timeouts == defaults.timeouts);
     CHECK(reference->limits == defaults.limits);
     CHECK(reference->listeners[0].proxy_protocol == ListenerConfig().proxy_protocol);
+    CHECK(reference->listeners[0].http2 == ListenerConfig().http2);
     const PoolConfig& pool = reference->pools.at(0);
     const PoolConfig fresh;
     CHECK(pool.balance == fresh.balance);
@@ -108,6 +122,19 @@ TEST_CASE("the reference says the defaults") {
     CHECK(server.node == ServerConfig().node);
     CHECK(server.max_connections == ServerConfig().max_connections);
     CHECK(server.slow_start == ServerConfig().slow_start);
+    CHECK(server.tls == ServerConfig().tls);
+}
+
+TEST_CASE("the reference of TLS says the defaults") {
+    const Examples examples;
+    const auto reference = load_file(examples.path("tls.toml"));
+    REQUIRE(reference);
+    ListenerTlsConfig tls;
+    tls.certificates = {examples.path("certs")};
+    CHECK(reference->listeners[0].tls == tls);
+    CHECK(reference->listeners[0].hsts.empty());
+    CHECK(reference->pools[0].servers[0].tls == BackendTlsConfig());
+    CHECK_FALSE(reference->pools[0].servers[1].tls);
 }
 
 TEST_CASE("ten thousand routes and a thousand servers load") {
