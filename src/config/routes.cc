@@ -103,6 +103,24 @@ bool read_route_listeners(TableReader& table, RouteConfig& route, const Reading&
     return !route.listeners.empty();
 }
 
+/// A redirect to https that clients would meet again there, for ever.
+void report_circle(TableReader& table, const RouteConfig& route, const std::vector<ListenerConfig>& all) {
+    const auto* redirect = std::get_if<RedirectAction>(&route.action);
+    if (redirect == nullptr || redirect->to != "https") return;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        const bool meant =
+            route.listeners.empty() || std::ranges::find(route.listeners, i) != route.listeners.end();
+        if (!meant || !all[i].tls) continue;
+        table.mistakes().add(
+            table.key_place("redirect"),
+            fmt::format(
+                "clients of the listener \"{}\" come by https already and would be sent in a circle; let "
+                "\"route.listener\" name the others",
+                all[i].name));
+        return;
+    }
+}
+
 }  // namespace
 
 void read_routes(TableReader& root, Reading& reading) {
@@ -117,6 +135,7 @@ void read_routes(TableReader& root, Reading& reading) {
         const bool listener = read_route_listeners(table, route, reading);
         read_action(table, route, reading);
         table.finish();
+        if (listener) report_circle(table, route, reading.config.listeners);
         if (host && path && listener) conflicts.check(route, node->place(), reading.mistakes);
     }
     if (!root.meant("route") && reading.complete) {

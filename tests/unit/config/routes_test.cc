@@ -172,5 +172,27 @@ TEST_CASE("hosts and paths are checked at their own place") {
           Strings{"t:2:16: \"A.b\" is in this list already", "t:3:21: \"rest\" is in this list already"});
 }
 
+TEST_CASE("a redirect to https is for those who do not come by it") {
+    const Folder folder;
+    folder.write("site.pem", "x");
+    const auto load = [&](const std::string& route) {
+        return to_strings(load_text("[[route]]\n" + route +
+                                        "host = \"a.example\"\n[[listener]]\nname = \"plain\"\n"
+                                        "address = \"127.0.0.1:0\"\n[[listener]]\nname = \"secure\"\n"
+                                        "address = \"127.0.0.1:0\"\n[listener.tls]\n"
+                                        "certificates = \"site.pem\"\n" +
+                                        kRest,
+                                    "t", folder.path()));
+    };
+    const std::string told =
+        "clients of the listener \"secure\" come by https already and would be sent in a circle; let "
+        "\"route.listener\" name the others";
+    CHECK(load("listener = \"plain\"\nredirect = { to = \"https\" }\n") == Strings{});
+    CHECK(load("redirect = { to = \"https\" }\n") == Strings{"t:2:1: " + told});
+    CHECK(load("listener = [\"plain\", \"secure\"]\nredirect = { to = \"https\" }\n") ==
+          Strings{"t:3:1: " + told});
+    CHECK(load("redirect = { to = \"https://b.example/\" }\n") == Strings{});
+}
+
 }  // namespace
 }  // namespace palier::config
