@@ -7,7 +7,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from harness import BINARY, Palier, RawBackend, SANITIZED, WebFront  # noqa: E402
+from harness import (  # noqa: E402
+    BINARY, Authority, Palier, RawBackend, SANITIZED, WebFront, make_ca, make_certificate, server, site, tls_listener)
 
 
 def pytest_report_header():
@@ -63,3 +64,37 @@ def start_palier(tmp_path, raw_backend, web_front):
         except AssertionError as failure:
             failures.append(str(failure))
     assert not failures, "\n".join(failures)
+
+
+@pytest.fixture
+def ca(tmp_path) -> Authority:
+    """A root that vouches for what a test makes."""
+    return make_ca(tmp_path)
+
+
+@pytest.fixture
+def certs(tmp_path) -> Path:
+    """The folder that `secure` has palier serve certificates from."""
+    folder = tmp_path / "certs"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def secure(start_palier, raw_backend, ca, certs):
+    """Factory of paliers with one TLS listener, which is the first: secure(tls={...}, **keys of site()).
+
+    Without certificates in `certs`, one for test.example is made, which is also the default. `backend`: what is
+    behind it, by default one that echoes; `listener`: further keys of the listener."""
+    def start(backend: RawBackend | None = None, tls: dict | None = None, listener: dict | None = None,
+              options: dict | None = None, **config) -> Palier:
+        keys = dict(tls or {})
+        if not any(certs.iterdir()):
+            make_certificate(certs, ["test.example"], ca)
+            keys.setdefault("default", "test.example")
+        entry = tls_listener(keys.pop("certificates", certs), **keys) | (listener or {})
+        config.setdefault("listener", [entry])
+        servers = config.pop("servers", None) or [server("a", (backend or raw_backend()).address)]
+        return start_palier(site(servers, **config), **(options or {}))
+
+    return start

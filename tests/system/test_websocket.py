@@ -3,48 +3,16 @@
 import asyncio
 import threading
 import time
-from contextlib import contextmanager
 
 import pytest
 import websockets
-from harness import duration, free_port, response, seconds, server, site, wait_for
-
-
-@contextmanager
-def websocket_server(handler):
-    """python3-websockets in a thread; yields its address."""
-    port, started, loop = free_port(), threading.Event(), asyncio.new_event_loop()
-    stop = loop.create_future()
-
-    async def serve():
-        async with websockets.serve(handler, "127.0.0.1", port, max_size=None):
-            started.set()
-            await stop
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
-    thread.start()
-    wait_for(started.is_set, "the WebSocket server")
-    try:
-        yield f"127.0.0.1:{port}"
-    finally:
-        loop.call_soon_threadsafe(stop.set_result, None)
-        thread.join()
-        loop.close()
-
-
-async def echo(connection):
-    """Says everything back; "close CODE" ends the connection with that code."""
-    async for message in connection:
-        if isinstance(message, str) and message.startswith("close "):
-            await connection.close(int(message.split()[1]), "as asked")
-        else:
-            await connection.send(message)
+from harness import duration, response, seconds, server, site, wait_for, websocket_echo, websocket_server
 
 
 @pytest.fixture
 def echo_site(start_palier):
     """Starts palier in front of the echo server, with further keys for site()."""
-    with websocket_server(echo) as address:
+    with websocket_server(websocket_echo) as address:
         yield lambda **config: start_palier(site([server("ws", address)], **config))
 
 

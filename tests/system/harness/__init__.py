@@ -3,7 +3,8 @@
 Every process is ended by its pid, every port is taken free, and every wait is for a condition.
 """
 
-from .config import route, server, site, to_toml
+from .certificates import Authority, Certificate, make_ca, make_certificate, make_stale, ocsp_response, openssl, revoke
+from .config import route, server, site, tls_listener, to_toml
 from .environment import BIG_BODY, BINARY, ROOT, SANITIZED, SCALE, duration, seconds
 from .load import Wrk, curl, h2load
 from .messages import ConnectionEnded, Message, Request, Response, response
@@ -12,13 +13,17 @@ from .ports import free_port, is_listening, listening_sockets
 from .process import Child, descendants, resident_bytes
 from .raw_backend import BackendConnection, FullBacklog, RawBackend
 from .raw_client import RawClient
+from .tls import SClient, TlsClient, alert_of, client_context, client_hello, s_client, server_context, sslscan
 from .waiting import wait_for
 from .web_front import WebFront
+from .websocket_server import websocket_echo, websocket_server
 
 __all__ = [
-    "BIG_BODY", "BINARY", "BackendConnection", "Child", "ConnectionEnded", "FullBacklog", "Message", "Palier",
-    "ROOT", "RawBackend", "RawClient", "Request", "Response", "SANITIZED", "SCALE", "WebFront", "Wrk", "curl",
-    "descendants", "duration", "free_port", "h2load", "is_listening", "listening_sockets",
-    "resident_bytes", "response", "route",
-    "run_palier", "seconds", "server", "site", "to_toml", "wait_for",
+    "Authority", "BIG_BODY", "BINARY", "BackendConnection", "Certificate", "Child", "ConnectionEnded", "FullBacklog",
+    "Message", "Palier", "ROOT", "RawBackend", "RawClient", "Request", "Response", "SANITIZED", "SCALE", "SClient",
+    "TlsClient", "WebFront", "Wrk", "alert_of", "client_context", "client_hello", "curl", "descendants", "duration",
+    "free_port", "h2load", "is_listening", "listening_sockets", "make_ca", "make_certificate", "make_stale",
+    "ocsp_response", "openssl", "resident_bytes", "response", "revoke", "route", "run_palier", "s_client", "seconds",
+    "server", "server_context", "site", "sslscan", "tls_listener", "to_toml", "wait_for", "websocket_echo",
+    "websocket_server",
 ]

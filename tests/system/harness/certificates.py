@@ -6,6 +6,7 @@
 """
 
 import re
+import ssl
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -60,9 +61,9 @@ class Certificate:
     key: Path
 
     @property
-    def serial(self) -> str:
-        """Upper-case hexadecimal digits, as s_client and Python's ssl say it without leading zeros."""
-        return openssl("x509", "-in", self.crt, "-noout", "-serial").strip().partition("=")[2].lstrip("0")
+    def der(self) -> bytes:
+        """The certificate itself, as a peer shows it: what Python's getpeercert(True) gives."""
+        return ssl.PEM_cert_to_DER_cert(self.crt.read_text().partition("-----END")[0] + "-----END CERTIFICATE-----\n")
 
     def install(self, target: Path) -> Path:
         """Puts chain and key at `target` as one file by rename, as a careful renewal does."""
@@ -137,7 +138,8 @@ def ocsp_response(certificate: Certificate, ca: Authority, target: Path, minutes
     """Writes the authority's signed OCSP response, fresh for `minutes` from now, to `target`."""
     beside = target.with_name(f".{target.name}.new")
     openssl("ocsp", "-index", ca.database / "index.txt", "-CA", ca.crt, "-rsigner", ca.crt, "-rkey", ca.key,
-            "-issuer", ca.crt, "-cert", certificate.crt, "-nmin", minutes, "-noverify", "-respout", beside)
+            "-issuer", ca.crt, "-cert", certificate.crt, "-nmin", minutes, "-no_nonce", "-noverify",
+            "-respout", beside)
     return beside.rename(target)
 
 

@@ -1,6 +1,7 @@
 """Configurations as Python values, written out as the TOML that palier reads."""
 
 import json
+from pathlib import Path
 
 from .ports import free_port
 
@@ -32,6 +33,15 @@ def site(servers: list[dict], *, pool: dict | None = None, workers: int = 2, **t
     }
     config.update(top)
     return config
+
+
+def tls_listener(certificates, default: str = "", name: str = "https", **keys) -> dict:
+    """A listener with TLS on a free loopback port; `certificates` is one path or a list of them. `keys` are further
+    ones of [listener.tls]; the listener's own may be added to what this returns."""
+    paths = certificates if isinstance(certificates, list) else [certificates]
+    tls = {"certificates": [str(path) for path in paths], "default": default,
+           **{key: str(value) if isinstance(value, Path) else value for key, value in keys.items()}}
+    return {"name": name, "address": f"127.0.0.1:{free_port()}", "tls": tls}
 
 
 def ports_of(config: dict) -> list[int]:

@@ -71,9 +71,10 @@ class H2loadResult:
     text: str
 
 
-def h2load(url: str, requests: int, connections: int = 8, *options: str) -> H2loadResult:
-    """h2load over HTTP/1.1: exactly `requests` requests."""
-    done = subprocess.run(["h2load", "--h1", "-n", str(requests), "-c", str(connections), *options, url],
+def h2load(url: str, requests: int, connections: int = 8, *options: str, http2: bool = False) -> H2loadResult:
+    """h2load over HTTP/1.1, or HTTP/2: exactly `requests` requests."""
+    version = [] if http2 else ["--h1"]
+    done = subprocess.run(["h2load", *version, "-n", str(requests), "-c", str(connections), *options, url],
                           capture_output=True, text=True, timeout=seconds(60))
     counts = re.search(r"(\d+) succeeded, (\d+) failed", done.stdout)
     assert counts, f"h2load said:\n{done.stdout}{done.stderr}"

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import socket
+import ssl
 import struct
 import threading
 import traceback
@@ -24,6 +25,11 @@ class BackendConnection:
         self.socket.settimeout(seconds(30))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._reader = MessageReader(accepted)
+
+    def start_tls(self, context: ssl.SSLContext) -> None:
+        """The server's side of a handshake; fails as Python's ssl does."""
+        self.socket = context.wrap_socket(self.socket, server_side=True)
+        self._reader = MessageReader(self.socket)
 
     @property
     def received(self) -> bytes:
@@ -83,7 +89,16 @@ class BackendConnection:
         self.close()
 
     def close(self) -> None:
+        """With TLS this is a truncation: Python's ssl says no close_notify by itself."""
         self.socket.close()
+
+    def close_with_notify(self) -> None:
+        """As TLS wants it."""
+        try:
+            self.socket.unwrap()
+        except OSError:
+            pass  # the peer need not answer with its own
+        self.close()
 
 
 Handler = Callable[[BackendConnection], None]
@@ -101,20 +116,23 @@ class RawBackend:
     """Listens on a free loopback port. Either `answer` (bytes, or a function of the request) is given to every
     request of a keep-alive connection, or `handler` runs each connection from its accept to its end.
 
-    `name`, when given, is the body of every answer."""
+    `name`, when given, is the body of every answer. `tls`: every connection begins with a handshake."""
 
     def __init__(self, answer: Answer | None = None, handler: Handler | None = None, name: str | None = None,
-                 host: str = "127.0.0.1", port: int | None = None):
+                 host: str = "127.0.0.1", port: int | None = None, tls: ssl.SSLContext | None = None):
         self.host, self.port = host, port or free_port()
         if name is not None:
             answer = response(name)
         self._answer: Answer = answer if answer is not None else echo
         self._handler = handler or self._serve
+        self._tls = tls
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self.connections: list[BackendConnection] = []
         self.requests: list[Request] = []
         self.errors: list[str] = []
+        self.handshakes: list[bool] = []  # of each that succeeded, whether it resumed a session
+        self.refused_handshakes: list[str] = []  # of each that failed, why
         self.most_at_once = 0  # requests being answered at the same time, with `answer`
         self._answering = 0
         self.stopping = threading.Event()
@@ -170,7 +188,7 @@ class RawBackend:
             connections = list(self.connections)
         for connection in connections:
             try:
-                connection.socket.shutdown(socket.SHUT_RDWR)
+                socket.socket.shutdown(connection.socket, socket.SHUT_RDWR)  # past Python's ssl, which would forget TLS
             except OSError:
                 pass
 
@@ -207,7 +225,8 @@ class RawBackend:
 
     def _run(self, connection: BackendConnection) -> None:
         try:
-            self._handler(connection)
+            if self._tls is None or self._shake_hands(connection):
+                self._handler(connection)
         except (ConnectionEnded, ConnectionError):
             pass  # the peer's right; what it means is for the test to say
         except OSError:
@@ -217,6 +236,17 @@ class RawBackend:
             self.errors.append(traceback.format_exc())
         finally:
             connection.close()
+
+    def _shake_hands(self, connection: BackendConnection) -> bool:
+        try:
+            connection.start_tls(self._tls)
+        except OSError as failure:
+            with self._lock:
+                self.refused_handshakes.append(str(failure))
+            return False
+        with self._lock:
+            self.handshakes.append(connection.socket.session_reused)
+        return True
 
     def _serve(self, connection: BackendConnection) -> None:
         while True:
