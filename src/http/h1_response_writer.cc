@@ -1,4 +1,5 @@
 #include "http/h1_output.h"
+#include "http/response_fields.h"
 #include "palier/base/assert.h"
 #include "palier/http/h1_writer.h"
 
@@ -7,12 +8,6 @@ namespace {
 
 /// Room for the status line's code, a Content-Length, Connection, Transfer-Encoding and Upgrade.
 constexpr std::size_t kFixedRoom = 256;
-
-/// Whether the backend's own Content-Length tells the client something true: the length of the body that a
-/// HEAD or a 304 leaves out (RFC 9110 section 8.6).
-[[nodiscard]] bool keeps_length(const ResponseHead& head, const ResponseFraming& framing) {
-    return head.status == 304 || (framing.head_request && head.status >= 200 && head.status != 204);
-}
 
 class ResponseWriter {
   public:
@@ -52,24 +47,17 @@ class ResponseWriter {
 
     [[nodiscard]] bool passes(const Field& field) const {
         switch (field.known) {
-            case Name::connection:
-            case Name::keep_alive:
-            case Name::proxy_connection:
-            case Name::te:
-            case Name::trailer:
-            case Name::transfer_encoding:
-                return false;
             case Name::content_length:
-                return keeps_length(head_, framing_);
+                return keeps_length(head_, framing_.head_request);
             case Name::upgrade:
                 return head_.status == 101;
             default:
-                return true;
+                return !is_hop_by_hop(field.known);
         }
     }
 
     void write_framing() {
-        if (head_.status == 204 || keeps_length(head_, framing_)) return;
+        if (head_.status == 204 || keeps_length(head_, framing_.head_request)) return;
         switch (framing_.body.framing) {
             case Framing::none:
                 out_.put("Content-Length: 0\r\n");

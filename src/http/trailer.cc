@@ -13,8 +13,7 @@ namespace {
 
 constexpr std::size_t kMaxTrailers = 128;
 
-/// RFC 9110 section 6.5.1: what frames, routes, authenticates, modifies the request or tells how to read the
-/// content. These besides the names that message.h knows and "Content-…".
+/// These besides the names that message.h knows and "Content-…".
 constexpr std::array<std::string_view, 28> kForbidden{"age",
                                                       "authorization",
                                                       "cache-control",
@@ -44,9 +43,11 @@ constexpr std::array<std::string_view, 28> kForbidden{"age",
                                                       "x-accel-redirect",
                                                       "x-sendfile"};
 
+}  // namespace
+
 /// Every name with a rule of its own in message.h is forbidden too: framing, Host, hop-by-hop, forwarded
 /// family, cookies, … And so are names that CGI would fold into another's ("Content_Length").
-[[nodiscard]] bool may_be_trailer(const Field& field) {
+bool may_be_trailer(const Field& field) {
     if (field.known != Name::other || starts_with_icase(field.name, "content-")) return false;
     const bool plain =
         std::all_of(field.name.begin(), field.name.end(), [](char c) { return c == '-' || is(kAlnum, c); });
@@ -55,7 +56,9 @@ constexpr std::array<std::string_view, 28> kForbidden{"age",
            });
 }
 
-}  // namespace
+void append_line(std::string& out, const Field& field) {
+    out.append(field.name).append(": ").append(field.value).append("\r\n");
+}
 
 bool rewrite_trailers(std::string_view section, std::string& out) {
     std::vector<Field> fields;
@@ -63,7 +66,7 @@ bool rewrite_trailers(std::string_view section, std::string& out) {
     if (result.state != FieldsState::complete || result.consumed != section.size()) return false;
     out.clear();
     for (const Field& field : fields) {
-        if (may_be_trailer(field)) out.append(field.name).append(": ").append(field.value).append("\r\n");
+        if (may_be_trailer(field)) append_line(out, field);
     }
     return true;
 }
