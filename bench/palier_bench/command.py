@@ -8,14 +8,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import idle, machine, report
+from . import machine, report, startup
 from .failure import Failure
+from .idle import IDLES, measure_idle
 from .measure import Effort, measure
-from .peers import Floor, Haproxy, Nginx, Palier, Peer
+from .peers import Floor, H2o, Haproxy, Nghttpx, Nginx, Palier, Peer
 from .process import keep_niceness
-from .scenario import GROWTHS, SCENARIOS
+from .scenarios import GROWTHS, SCENARIOS
 
-PEERS = ("floor", "nginx", "haproxy", "palier")
+PEERS = ("floor", "nginx", "haproxy", "nghttpx", "h2o", "palier")
 
 
 def main() -> int:
@@ -32,11 +33,11 @@ def main() -> int:
 
 
 def _parse() -> argparse.Namespace:
-    names = [scenario.name for scenario in SCENARIOS] + [idle.NAME] + [growth.name for growth in GROWTHS]
+    names = [row.name for row in (*SCENARIOS, *IDLES, *GROWTHS)] + [startup.NAME]
     parser = argparse.ArgumentParser(prog="bench/run", description="CPU time per request of palier, of its peers and "
                                      "of a blind forwarder. Exit code 1: a wrong answer, a socket error or a proxy "
                                      "that did not start.", epilog=f"Scenarios: {', '.join(names)}.")
-    parser.add_argument("--quick", action="store_true", help="about a minute, for CI")
+    parser.add_argument("--quick", action="store_true", help="less than two minutes, for CI")
     parser.add_argument("--only", action="append", choices=names, metavar="NAME", help="this scenario; may be repeated")
     parser.add_argument("--peers", default=",".join(PEERS), metavar="LIST", help=f"of {','.join(PEERS)}")
     parser.add_argument("--palier", metavar="PATH", help="the program to measure (default: build/release/palier)")
@@ -54,59 +55,89 @@ def _parse() -> argparse.Namespace:
     return arguments
 
 
+class _Rows:
+    """Those that were asked for."""
+
+    def __init__(self, arguments: argparse.Namespace):
+        def wanted(name: str, quick: bool = False) -> bool:
+            return name in arguments.only if arguments.only else quick or not arguments.quick
+
+        self.scenarios = [scenario for scenario in SCENARIOS if wanted(scenario.name, scenario.quick)]
+        self.idles = [idle for idle in IDLES if wanted(idle.name)]
+        self.growths = [growth for growth in GROWTHS if wanted(growth.name)]
+        self.startup = wanted(startup.NAME)
+
+    def programs(self) -> set[str]:
+        """What they need beside the peers, in the words of machine.PACKAGE_OF."""
+        every = [*self.scenarios, *(step for growth in self.growths for step in growth.steps.values())]
+        needed = {"cc", *(program for scenario in every for program in scenario.load.programs)}
+        return needed | ({"c++", "openssl/ssl.h"} if self._secure() else set())
+
+    def serves(self, peer: str) -> bool:
+        """nghttpx and h2o are not even looked for when no row is over TLS."""
+        return peer not in ("nghttpx", "h2o") or self._secure()
+
+    def _secure(self) -> bool:
+        loads = [row.protocol for row in self.idles] + [scenario.load.protocol for scenario in self.scenarios]
+        return self.startup or any(protocol.secure for protocol in loads)
+
+
 def _run(arguments: argparse.Namespace, directory: Path) -> int:
-    machine.install_missing(["cc", "wrk", *(name for name in ("nginx", "haproxy") if name in arguments.peers)])
-    wrk = machine.find_program("wrk")
-    if wrk is None:
-        raise Failure("wrk is not there")
+    rows = _Rows(arguments)
+    arguments.peers = [name for name in PEERS if name in arguments.peers and rows.serves(name)]
+    machine.install_missing([*rows.programs(), *(name for name in arguments.peers if name in machine.PACKAGE_OF)])
     descriptors = machine.raise_descriptor_limit()
     cpus = machine.choose_cpus()
     peers = _peers(arguments, descriptors)
     effort = Effort(arguments.rounds, arguments.seconds)
     keep_niceness()
-    os.sched_setaffinity(0, {cpus.load})  # wrk inherits it
+    os.sched_setaffinity(0, {cpus.load})  # the load generators inherit it
     print(f"{machine.model()}; the proxy on CPU {cpus.proxy}, load and backend on CPU {cpus.load}")
     if not cpus.separate:
         print("There is only one CPU: the proxy shares it with its load, and no number here means much.")
     print(f"median of {effort.rounds} rounds of {effort.seconds} s; CPU time is the proxy's, in µs per request")
     for peer in peers:
         print(f"  {peer.name:10}{peer.version()}")
-
-    def wanted(name: str, quick: bool) -> bool:
-        return name in arguments.only if arguments.only else quick or not arguments.quick
-
     document = {"cpu": machine.model(), "rounds": effort.rounds, "seconds": effort.seconds,
                 "versions": {peer.name: peer.version() for peer in peers}, "scenarios": {}, "growth": {}}
-    problems = 0
-    for scenario in SCENARIOS:
-        if wanted(scenario.name, scenario.quick):
-            [result] = measure([scenario], peers, wrk, cpus, effort, directory)
-            report.print_result(result)
-            document["scenarios"][scenario.name] = report.result_as_json(result)
-            problems += len(result.problems)
-    if wanted(idle.NAME, False):
-        result = idle.measure_idle(peers, cpus, min(3, effort.rounds), descriptors, directory)
-        report.print_idle(result)
-        document["scenarios"][idle.NAME] = report.idle_as_json(result)
-        problems += len(result.problems)
-    for growth in GROWTHS:
-        if wanted(growth.name, False):
-            measured = measure(list(growth.steps.values()), peers, wrk, cpus, effort, directory)
-            results = dict(zip(growth.steps, measured))
-            report.print_growth(growth, results)
-            document["growth"][growth.name] = {count: report.result_as_json(r) for count, r in results.items()}
-            problems += sum(len(r.problems) for r in results.values())
+    problems = _measure_rows(rows, peers, cpus, effort, descriptors, directory, document)
     if arguments.json:
         Path(arguments.json).write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     return 1 if problems else 0
 
 
+def _measure_rows(rows: _Rows, peers: list[Peer], cpus: machine.Cpus, effort: Effort, descriptors: int,
+                  directory: Path, document: dict) -> int:
+    """Prints each row as it is done and adds it to the document; returns how many peers failed in one."""
+    problems = 0
+    few = min(3, effort.rounds)
+    for scenario in rows.scenarios:
+        [result] = measure([scenario], peers, cpus, effort, directory)
+        report.print_result(result)
+        document["scenarios"][scenario.name] = report.result_as_json(result)
+        problems += len(result.problems)
+    for idle in rows.idles:
+        held = measure_idle(idle, peers, cpus, few, descriptors, directory)
+        report.print_idle(held)
+        document["scenarios"][idle.name] = report.idle_as_json(held)
+        problems += len(held.problems)
+    if rows.startup:
+        started = startup.measure_startup(peers, cpus, few, directory)
+        report.print_startup(started)
+        document["scenarios"][startup.NAME] = report.startup_as_json(started)
+        problems += len(started.problems)
+    for growth in rows.growths:
+        results = dict(zip(growth.steps, measure(list(growth.steps.values()), peers, cpus, effort, directory)))
+        report.print_growth(growth, results)
+        document["growth"][growth.name] = {count: report.result_as_json(r) for count, r in results.items()}
+        problems += sum(len(r.problems) for r in results.values())
+    return problems
+
+
 def _peers(arguments: argparse.Namespace, descriptors: int) -> list[Peer]:
-    """Those that were asked for. A machine without nginx or haproxy, and nobody to install it, measures without."""
+    """Those that were asked for. A machine without one of them, and nobody to install it, measures without."""
     peers: list[Peer] = []
-    for name in PEERS:
-        if name not in arguments.peers:
-            continue
+    for name in arguments.peers:
         if name in machine.PACKAGE_OF and machine.find_program(name) is None:
             print(f"{name} is not installed: measuring without it", file=sys.stderr)
             continue
@@ -119,7 +150,7 @@ def make_peer(name: str, palier: str | None, descriptors: int) -> Peer:
         return Floor()
     if name == "palier":
         return Palier(machine.palier_binary(palier))
-    program = machine.find_program(name)
-    if program is None:
-        raise Failure(f"{name} is not installed")
-    return (Nginx if name == "nginx" else Haproxy)(program, descriptors)
+    program = machine.require_program(name)
+    if name == "nghttpx":
+        return Nghttpx(program)
+    return {"nginx": Nginx, "haproxy": Haproxy, "h2o": H2o}[name](program, descriptors)

@@ -1,6 +1,5 @@
-"""Memory per idle keep-alive connection: connections that made one request each and stay open."""
+"""Memory per idle connection: connections that made one request each and stay open."""
 
-import socket
 import statistics
 import time
 from contextlib import ExitStack
@@ -8,37 +7,58 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import requests
-from .exchange import check_answer, connect
+from .exchange import Client
 from .failure import Failure
-from .load import Load
+from .loads import Wrk
 from .machine import Cpus
 from .peers import Peer
 from .process import Process
+from .protocol import Protocol
 from .scenario import Scenario
 from .stage import Stage
 
-NAME = "idle-memory"
 _WARM = 1000  # connections before the first look, so that pools and arenas of a start do not count
 _SOURCES = 50
-_SCENARIO = Scenario(NAME, "memory per idle keep-alive connection", Load(1, (requests.get("/128"),), 128), floor=False)
+
+
+@dataclass(frozen=True)
+class Idle:
+    """`most`: connections, where the machine has descriptors enough."""
+    name: str
+    title: str
+    protocol: Protocol
+    most: int
+
+    @property
+    def scenario(self) -> Scenario:
+        """For a stage; nobody runs its load."""
+        return Scenario(self.name, self.title, Wrk(1, (requests.get("/128"),), 128, self.protocol), floor=False)
+
+    def connections(self, descriptors: int) -> int:
+        """As many as all can hold: HAProxy keeps two descriptors for each connection that it may have."""
+        return min(self.most, descriptors // 2 - 1500)
+
+
+IDLES = [
+    Idle("idle-memory", "memory per idle keep-alive connection", Protocol.HTTP, 10_000),
+    Idle("tls-idle-memory", "memory per idle TLS 1.3 connection", Protocol.HTTPS, 3000),
+    Idle("h2-idle-memory", "memory per idle HTTP/2 connection", Protocol.HTTP2, 3000),
+]
 
 
 @dataclass
 class IdleResult:
     """Bytes per connection, and all private bytes of the proxy with `connections` of them."""
+    title: str
     connections: int
     per_connection: dict[str, float] = field(default_factory=dict)
     private: dict[str, int] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
 
 
-def connections_for(descriptors: int) -> int:
-    """As many as all can hold: HAProxy keeps two descriptors for each connection that it may have."""
-    return min(10_000, descriptors // 2 - 1500)
-
-
-def measure_idle(peers: list[Peer], cpus: Cpus, rounds: int, descriptors: int, directory: Path) -> IdleResult:
-    result = IdleResult(connections_for(descriptors))
+def measure_idle(idle: Idle, peers: list[Peer], cpus: Cpus, rounds: int, descriptors: int,
+                 directory: Path) -> IdleResult:
+    result = IdleResult(idle.title, idle.connections(descriptors))
     if result.connections < 2 * _WARM:
         result.problems["all"] = f"{descriptors} descriptors are too few"
         return result
@@ -46,14 +66,15 @@ def measure_idle(peers: list[Peer], cpus: Cpus, rounds: int, descriptors: int, d
     private: dict[str, list[int]] = {}
     for _ in range(rounds):
         for peer in peers:
-            if peer.name == "floor" or peer.name in result.problems:
+            if not peer.serves(idle.scenario) or peer.name in result.problems:
                 continue
-            with Stage(_SCENARIO, [peer], cpus, directory) as stage:
+            with Stage(idle.scenario, [peer], cpus, directory) as stage:
                 result.problems.update(stage.problems)
                 if stage.problems:
                     continue
                 try:
-                    each, total = _one_visit(stage.processes[peer.name], stage.ports[peer.name], result.connections)
+                    each, total = _one_visit(idle, stage.processes[peer.name], stage.ports[peer.name],
+                                             result.connections)
                 except (Failure, OSError) as failure:
                     result.problems[peer.name] = str(failure)
                     continue
@@ -65,22 +86,23 @@ def measure_idle(peers: list[Peer], cpus: Cpus, rounds: int, descriptors: int, d
     return result
 
 
-def _one_visit(process: Process, port: int, connections: int) -> tuple[float, int]:
+def _one_visit(idle: Idle, process: Process, port: int, connections: int) -> tuple[float, int]:
     with ExitStack() as open_ones:
-        clients = _open(open_ones, port, _WARM)
+        clients = _open(open_ones, idle, port, _WARM)
         before = _settled(process)
-        clients += _open(open_ones, port, connections - _WARM)
+        clients += _open(open_ones, idle, port, connections - _WARM)
         after = _settled(process)
         for client in clients[:: connections // 100]:  # still open, and still served
-            check_answer(client, _SCENARIO.load.requests[0], _SCENARIO.expected_body)
+            client.check_answer(idle.scenario.load.requests[0], idle.scenario.expected_body)
     return (after - before) / (connections - _WARM), after
 
 
-def _open(open_ones: ExitStack, port: int, count: int) -> list[socket.socket]:
+def _open(open_ones: ExitStack, idle: Idle, port: int, count: int) -> list[Client]:
+    [request], body = idle.scenario.load.requests, idle.scenario.expected_body
     clients = []
     for i in range(count):
-        client = open_ones.enter_context(connect(port, f"127.0.0.{1 + i % _SOURCES}"))
-        check_answer(client, _SCENARIO.load.requests[0], _SCENARIO.expected_body)
+        client = open_ones.enter_context(Client(idle.protocol, port, f"127.0.0.{1 + i % _SOURCES}"))
+        client.check_answer(request, body)
         clients.append(client)
     return clients
 

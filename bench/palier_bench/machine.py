@@ -5,6 +5,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from .failure import Failure
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILT = ROOT / "build" / "bench"
-WRK_SCRIPTS = ROOT / "bench" / "wrk"
 
-PACKAGE_OF = {"wrk": "wrk", "nginx": "nginx", "haproxy": "haproxy", "cc": "gcc", "strace": "strace"}
+# What is needed, a program or a header, and Debian's package of it.
+PACKAGE_OF = {"wrk": "wrk", "nginx": "nginx", "haproxy": "haproxy", "nghttpx": "nghttp2-proxy", "h2o": "h2o",
+              "h2load": "nghttp2-client", "cc": "gcc", "c++": "g++", "openssl/ssl.h": "libssl-dev", "strace": "strace"}
 
 
 @dataclass(frozen=True)
@@ -52,21 +54,33 @@ def find_program(name: str) -> str | None:
     return shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
 
 
-def install_missing(programs: list[str]) -> None:
+def require_program(name: str) -> str:
+    path = find_program(name)
+    if path is None:
+        raise Failure(f"{name} is not installed")
+    return path
+
+
+def install_missing(needed: Iterable[str]) -> None:
     """Installs from Debian what is not there. Whoever needs what could not be installed says so."""
-    packages = [PACKAGE_OF[name] for name in programs if find_program(name) is None]
+    packages = [PACKAGE_OF[name] for name in needed
+                if find_program(name) is None and not Path("/usr/include", name).is_file()]
     if packages and subprocess.run(["bash", "-c", '. packaging/dependencies; install_missing "$@"', "bench", *packages],
                                    cwd=ROOT).returncode != 0:
         print(f"not installed: {' '.join(packages)}", file=sys.stderr)
 
 
-def compile_c(name: str) -> Path:
-    """Builds bench/NAME/NAME.c when its source is newer than the program."""
+def compile_program(name: str) -> Path:
+    """Builds bench/NAME/NAME.c, or NAME.cc with OpenSSL, when its source is newer than the program."""
     source, program = ROOT / "bench" / name / f"{name}.c", BUILT / name
+    compiler, libraries = ["cc"], []
+    if not source.exists():
+        source = source.with_suffix(".cc")
+        compiler, libraries = ["c++", "-std=c++2b"], ["-lssl", "-lcrypto"]
     if program.exists() and program.stat().st_mtime > source.stat().st_mtime:
         return program
     BUILT.mkdir(parents=True, exist_ok=True)
-    command = ["cc", "-O2", "-Wall", "-Wextra", "-Werror", str(source), "-o", str(program)]
+    command = [*compiler, "-O2", "-Wall", "-Wextra", "-Werror", str(source), "-o", str(program), *libraries]
     if subprocess.run(command).returncode != 0:
         raise Failure(f"cannot compile {source}")
     return program

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from .failure import Failure
-from .load import run_load
 from .machine import Cpus
 from .peers import Peer
 from .scenario import Scenario
@@ -20,9 +19,9 @@ class Sample:
     system: float
     total: float
     rate: float
-    p50: float
-    p99: float
     busy: float
+    p50: float | None
+    p99: float | None
 
 
 @dataclass
@@ -36,10 +35,15 @@ class Result:
         if not samples:
             return None
         columns = [asdict(sample) for sample in samples]
-        median = Sample(**{key: statistics.median(column[key] for column in columns) for key in columns[0]})
+        median = Sample(**{key: _median([column[key] for column in columns]) for key in columns[0]})
         # The ticks of one visit are few, so that user and system are divided by those of all rounds.
         user = median.total * sum(s.user for s in samples) / sum(s.total for s in samples)
         return replace(median, user=user, system=median.total - user)
+
+
+def _median(values: list[float | None]) -> float | None:
+    """None where the load generator does not tell."""
+    return None if None in values else statistics.median(values)
 
 
 @dataclass(frozen=True)
@@ -48,35 +52,35 @@ class Effort:
     seconds: int
 
 
-def measure(scenarios: list[Scenario], peers: list[Peer], wrk: str, cpus: Cpus, effort: Effort,
+def measure(scenarios: list[Scenario], peers: list[Peer], cpus: Cpus, effort: Effort,
             directory: Path) -> list[Result]:
     """Several scenarios share their rounds: what the machine does meanwhile then disturbs all of them alike."""
     results = [Result(scenario) for scenario in scenarios]
     with ExitStack() as open_stages:
         stages = []
         for result in results:
-            able = [peer for peer in peers if result.scenario.floor or peer.name != "floor"]
+            able = [peer for peer in peers if peer.serves(result.scenario)]
             stages.append(open_stages.enter_context(Stage(result.scenario, able, cpus, directory)))
             result.problems.update(stages[-1].problems)
         for number in range(-1, effort.rounds):
             for result, stage in zip(results, stages):
-                _round(result, stage, number, wrk, effort.seconds, directory)
+                _round(result, stage, number, effort.seconds, directory)
         for result, stage in zip(results, stages):
             for name in list(stage.ports):
                 _attempt(result, stage, name, lambda: stage.check(name))
     return results
 
 
-def _round(result: Result, stage: Stage, number: int, wrk: str, seconds: int, directory: Path) -> None:
+def _round(result: Result, stage: Stage, number: int, seconds: int, directory: Path) -> None:
     """Visits each peer once, beginning with another one each time. Round -1 is the warm-up, of a second."""
     names = list(stage.ports)
     turn = max(number, 0) % len(names) if names else 0
     for name in names[turn:] + names[:turn]:
         if number < 0:
-            _attempt(result, stage, name, lambda: run_load(wrk, result.scenario.load, stage.ports[name], 1, directory))
+            _attempt(result, stage, name, lambda: result.scenario.load.run(stage.ports[name], 1, directory))
         else:
             _attempt(result, stage, name, lambda: result.samples.setdefault(name, []).append(
-                _sample(stage, name, wrk, result.scenario, seconds, directory)))
+                _sample(stage, name, result.scenario, seconds, directory)))
 
 
 def _attempt(result: Result, stage: Stage, name: str, action) -> None:
@@ -89,14 +93,14 @@ def _attempt(result: Result, stage: Stage, name: str, action) -> None:
         del stage.ports[name]
 
 
-def _sample(stage: Stage, name: str, wrk: str, scenario: Scenario, seconds: int, directory: Path) -> Sample:
+def _sample(stage: Stage, name: str, scenario: Scenario, seconds: int, directory: Path) -> Sample:
     process = stage.processes[name]
     if not process.running():
         raise Failure("it has exited")
     before = process.cpu_time()
-    count = run_load(wrk, scenario.load, stage.ports[name], seconds, directory)
+    count = scenario.load.run(stage.ports[name], seconds, directory)
     used = process.cpu_time().since(before)
     total = used.total * 1e6 / count.answers
     user = total * used.user_share
-    return Sample(user, total - user, total, count.answers / count.seconds, count.p50, count.p99,
-                  used.total / count.seconds)
+    return Sample(user, total - user, total, count.answers / count.seconds, used.total / count.seconds, count.p50,
+                  count.p99)

@@ -87,10 +87,17 @@ class Process:
 
     def private_bytes(self) -> int:
         """Memory that would be free without it."""
+        return self._sum("Private_Clean:", "Private_Dirty:")
+
+    def resident_bytes(self) -> int:
+        """Memory that it is in. What its processes share is counted once, what others share too by their share."""
+        return self._sum("Pss:")
+
+    def _sum(self, *fields: str) -> int:
         kilobytes = 0
         for pid in self.members():
             for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-                if line.startswith(("Private_Clean:", "Private_Dirty:")):
+                if line.startswith(fields):
                     kilobytes += int(line.split()[1])
         return kilobytes * 1024
 

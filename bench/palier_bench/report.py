@@ -5,6 +5,7 @@ from dataclasses import asdict
 from .idle import IdleResult
 from .measure import Result
 from .scenario import Growth
+from .startup import StartupResult
 
 OURS = ("palier", "floor")  # not among the peers that the best is chosen from
 
@@ -22,18 +23,44 @@ def print_result(result: Result) -> None:
     best, floor = best_of(costs), costs.get("floor")
     for name, m in medians.items():
         print(f"  {name:10}{m.user:10,.2f}{m.system:10,.2f}{m.total:10,.2f}{_ratio(m.total, best):>12}"
-              f"{_ratio(m.total, floor):>9}{m.rate:13,.0f}{m.p99:10,.2f}{m.busy:7.0%}")
+              f"{_ratio(m.total, floor):>9}{m.rate:13,.0f}{_number(m.p99, 2):>10}{m.busy:7.0%}")
+    if result.scenario.goal and best and "palier" in costs:
+        print(f"  goal: {result.scenario.goal:.2f} of the best peer; palier: {_ratio(costs['palier'], best)}")
     _print_problems(result.problems)
 
 
 def print_idle(result: IdleResult) -> None:
-    print(f"\nmemory per idle keep-alive connection, {result.connections} connections")
+    print(f"\n{result.title}, {result.connections} connections")
     print(f"  {'':10}{'bytes each':>12}{'/best peer':>12}{'private MiB':>13}")
     best = best_of(result.per_connection)
     for name in result.per_connection:
         each = result.per_connection[name]
         print(f"  {name:10}{each:12,.0f}{_ratio(each, best):>12}{result.private[name] / 2**20:13.1f}")
     _print_problems(result.problems)
+
+
+def print_startup(result: StartupResult) -> None:
+    print("\ncertificates: from the start to the first handshake, memory, and handshakes by name")
+    print(f"  {'':10}{'certificates':>13}{'ready ms':>11}{'resident MiB':>14}{'KiB each':>10}{'first ms':>10}"
+          f"{'later ms':>10}")
+    without = result.medians.get(0, {})
+    for count, starts in result.medians.items():
+        for name, start in starts.items():
+            each = (start.resident - without[name].resident) / count / 1024 if count and name in without else None
+            print(f"  {name:10}{count + 1:13,}{start.ready * 1e3:11,.0f}{start.resident / 2**20:14.1f}"
+                  f"{_number(each, 2):>10}{_number(start.first, 2, 1e3):>10}{_number(start.later, 2, 1e3):>10}")
+    _print_startup_goal(result)
+    _print_problems(result.problems)
+
+
+def _print_startup_goal(result: StartupResult) -> None:
+    count = max(result.medians, default=0)
+    start, without = result.medians.get(count, {}).get("palier"), result.medians.get(0, {}).get("palier")
+    if start is None or without is None or start.first is None or start.later is None:
+        return
+    more, longer = (start.resident - without.resident) / 2**20, (start.first - start.later) * 1e3
+    print(f"  goal: 50,000 ready in 2,000 ms, for 60 MiB, a name's first handshake at most 2 ms longer; "
+          f"palier: {count:,} in {start.ready * 1e3:,.0f} ms, for {more:.1f} MiB, {longer:.2f} ms longer")
 
 
 def print_growth(growth: Growth, results: dict[int, Result]) -> None:
@@ -54,6 +81,10 @@ def _ratio(cost: float, reference: float | None) -> str:
     return f"{cost / reference:.2f}" if reference else "-"
 
 
+def _number(value: float | None, digits: int, factor: float = 1) -> str:
+    return "-" if value is None else f"{value * factor:,.{digits}f}"
+
+
 def _print_problems(problems: dict[str, str]) -> None:
     for name, problem in problems.items():
         print(f"  FAILED {name}: {problem}")
@@ -68,4 +99,8 @@ def result_as_json(result: Result) -> dict:
 
 
 def idle_as_json(result: IdleResult) -> dict:
+    return asdict(result)
+
+
+def startup_as_json(result: StartupResult) -> dict:
     return asdict(result)

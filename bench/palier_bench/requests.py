@@ -32,6 +32,10 @@ def expected_body(size: int) -> bytes:
     return (_ALPHABET * (size // len(_ALPHABET) + 1))[:size]
 
 
+def path_of(request: bytes) -> str:
+    return request.split(b" ", 2)[1].decode()
+
+
 def get(path: str, fields: list[str] | None = None, host: str = "shop.example.com") -> bytes:
     lines = [f"GET {path} HTTP/1.1", f"Host: {host}", *(fields or [])]
     return "".join(f"{line}\r\n" for line in lines).encode() + b"\r\n"

@@ -1,22 +1,22 @@
-"""What is measured. A new scenario is one more entry here."""
+"""What a row of the benchmark is."""
 
 from dataclasses import dataclass, field
 
 from . import requests
-from .load import Load
-
-KIB, MIB = 1024, 1024 * 1024
+from .loads import Load
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """`floor`: a blind forwarder can serve it. `closes`: each request ends its connection."""
+    """`floor`: a blind forwarder can serve it. `closes`: each request ends its connection. `goal`: how much of the
+    best peer's cost palier wants to stay below."""
     name: str
     title: str
     load: Load
     quick: bool = False
     floor: bool = True
     closes: bool = False
+    goal: float | None = None
     servers: int = 1
     hosts: int = 1
     prefixes: int = 1
@@ -26,43 +26,9 @@ class Scenario:
         return requests.expected_body(self.load.body_size)
 
 
-def _plain(path: str, size: int, connections: int) -> Load:
-    return Load(connections, (requests.get(path),), size)
-
-
-SCENARIOS = [
-    Scenario("keepalive-64", "keep-alive, 64 connections, 128 bytes", _plain("/128", 128, 64), quick=True),
-    Scenario("browser", "the same with a browser's headers and cookies", Load(64, (requests.browser(),), 128),
-             quick=True),
-    Scenario("keepalive-512", "keep-alive, 512 connections, 128 bytes", _plain("/128", 128, 512)),
-    Scenario("close", "a connection per request, 64 at a time", Load(64, (requests.closing(),), 128), quick=True,
-             floor=False, closes=True),
-    Scenario("100k", "100 KiB response, 64 connections", _plain("/100k", 100 * KIB, 64), quick=True),
-    Scenario("10m", "10 MiB response, 16 connections", _plain("/10m", 10 * MIB, 16)),
-    Scenario("upload", "1 MiB upload, 16 connections", Load(16, (requests.upload(MIB),), 128), quick=True),
-]
-
-
 @dataclass(frozen=True)
 class Growth:
     """The same load on larger and larger sites."""
     name: str
     title: str
     steps: dict[int, Scenario] = field(default_factory=dict)
-
-
-def _servers(count: int) -> Scenario:
-    return Scenario(f"servers-{count}", f"{count} servers", _plain("/128", 128, 64), floor=False, servers=count)
-
-
-def _routes(hosts: int, prefixes: int) -> Scenario:
-    load = Load(64, tuple(requests.to_every_route(hosts, prefixes)), 128)
-    return Scenario(f"routes-{hosts * prefixes}", f"{hosts * prefixes} routes", load, floor=False, hosts=hosts,
-                    prefixes=prefixes)
-
-
-GROWTHS = [
-    Growth("servers", "servers in the pool", {count: _servers(count) for count in (2, 100, 1000)}),
-    Growth("routes", "routes (hosts × path prefixes)",
-           {side * side: _routes(side, side) for side in (1, 10, 100)}),
-]

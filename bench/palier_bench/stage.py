@@ -3,9 +3,10 @@
 import time
 from pathlib import Path
 
+from .certificates import make_certificates
 from .exchange import check_connection
 from .failure import Failure
-from .machine import Cpus, compile_c
+from .machine import Cpus, compile_program
 from .peers import Peer
 from .ports import free_port, listens
 from .process import Process
@@ -31,7 +32,7 @@ class Stage:
     def __enter__(self) -> "Stage":
         self._directory.mkdir(exist_ok=True)
         try:
-            site = self._start_backend()
+            site = self._build_site()
             for peer in self._peers:
                 self._start(peer, site)
         except BaseException:
@@ -49,18 +50,17 @@ class Stage:
         every = self._scenario.load.requests
         some = [every[i * len(every) // 20] for i in range(20)] if len(every) > 1 else list(every) * 3
         try:
-            check_connection(self.ports[name], some, self._scenario.expected_body, self._scenario.closes)
+            check_connection(self._scenario.load.protocol, self.ports[name], some, self._scenario.expected_body,
+                             self._scenario.closes)
         except Failure as failure:
             state = "" if process.running() else " (it has exited)"
-            raise Failure(f"{failure}{state}{_tail(process)}") from failure
+            raise Failure(f"{failure}{state}{tail(process)}") from failure
 
-    def _start_backend(self) -> Site:
+    def _build_site(self) -> Site:
         s = self._scenario
-        port = free_port()
-        command = [compile_c("backend"), port, s.servers]
-        self._backend = Process(command, self._cpus.load, self._directory / "backend.log")
-        _wait_until_open(self._backend, port)
-        return Site(port, s.servers, s.hosts, s.prefixes)
+        certificates = make_certificates(self._directory / "certificates") if s.load.protocol.secure else None
+        self._backend, port = start_backend(self._cpus, self._directory, s.servers)
+        return Site(port, s.servers, s.hosts, s.prefixes, certificates)
 
     def _start(self, peer: Peer, site: Site) -> None:
         port = free_port()
@@ -78,16 +78,29 @@ class Stage:
             process.stop()
 
 
+def start_backend(cpus: Cpus, directory: Path, servers: int = 1) -> tuple[Process, int]:
+    """The process, for the caller to stop, and its port."""
+    port = free_port()
+    process = Process([compile_program("backend"), port, servers], cpus.load, directory / "backend.log")
+    try:
+        _wait_until_open(process, port)
+    except BaseException:
+        process.stop()
+        raise
+    return process, port
+
+
 def _wait_until_open(process: Process, port: int) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while not listens(port):
         if not process.running():
-            raise Failure(f"did not start{_tail(process)}")
+            raise Failure(f"did not start{tail(process)}")
         if time.monotonic() > deadline:
-            raise Failure(f"did not listen within {_START_SECONDS} s{_tail(process)}")
+            raise Failure(f"did not listen within {_START_SECONDS} s{tail(process)}")
         time.sleep(0.01)
 
 
-def _tail(process: Process) -> str:
+def tail(process: Process) -> str:
+    """Its last words, to be appended to what is wrong with it."""
     lines = process.output().strip().splitlines()[-5:]
     return "".join(f"\n      {line}" for line in lines)

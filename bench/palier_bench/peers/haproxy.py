@@ -12,6 +12,9 @@ global
     maxconn {connections}
     maxpipes {pipes}
     tune.bufsize 32768
+    ssl-default-bind-options ssl-min-ver TLSv1.3
+    ssl-default-bind-ciphersuites TLS_AES_128_GCM_SHA256
+    ssl-default-bind-curves X25519
 
 defaults
     mode http
@@ -25,9 +28,9 @@ defaults
     timeout http-keep-alive 600s
 
 frontend in
-    bind 127.0.0.1:{port} backlog 4096
+    bind 127.0.0.1:{port} backlog 4096{secure}
     option forwardfor
-    http-request set-header X-Forwarded-Proto http
+    http-request set-header X-Forwarded-Proto {scheme}
     {choice}
 
 backend web
@@ -58,8 +61,10 @@ class Haproxy(Peer):
             routes.write_text("".join(f"{host}{prefix} web\n"
                                       for host, prefixes in site.routes() for prefix in prefixes))
             choice = f"use_backend %[base,map_beg({routes})]"
+        # The first file of the directory, by name, is for clients that name no other.
+        secure = f" ssl crt {site.certificates.directory} alpn h2,http/1.1" if site.certificates else ""
         config = directory / "haproxy.cfg"
         config.write_text(_MAIN.format(
-            connections=self._connections, pipes=_PIPES, port=port, choice=choice,
+            connections=self._connections, pipes=_PIPES, port=port, choice=choice, secure=secure, scheme=site.scheme,
             servers="\n".join(f"    server s{i} {address}" for i, address in enumerate(site.addresses(), 1))))
         return [self._program, "-db", "-f", config]

@@ -2,8 +2,10 @@
 
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
+from ..certificates import DEFAULT_NAME
 from ..site import Site
 from .peer import Peer
 
@@ -28,6 +30,12 @@ http {{
     scgi_temp_path {directory}/nginx-scgi;
     server_names_hash_max_size 65536;
     server_names_hash_bucket_size 128;
+
+    ssl_protocols TLSv1.3;
+    ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;
+    ssl_conf_command NumTickets 1;
+    ssl_ecdh_curve X25519;
+    http2_chunk_size 16k;
 
     tcp_nodelay on;
     keepalive_timeout 600s;
@@ -79,13 +87,20 @@ class Nginx(Peer):
 
 
 def _hosts(site: Site, port: int) -> str:
-    listen = f"listen 127.0.0.1:{port} backlog=4096"
-    if not site.routes():
-        return f"    server {{\n        {listen};\n        location / {{ proxy_pass http://web; }}\n    }}\n"
-    text = ""
-    for number, (host, prefixes) in enumerate(site.routes()):
-        text += f"    server {{\n        {listen if number == 0 else f'listen 127.0.0.1:{port}'};\n"
-        text += f"        server_name {host};\n"
-        text += "".join(f"        location {prefix} {{ proxy_pass http://web; }}\n" for prefix in prefixes)
-        text += "    }\n"
-    return text
+    listen = f"listen 127.0.0.1:{port}{' ssl http2' if site.certificates else ''}"
+    return "".join(f"    server {{\n        {listen}{' backlog=4096' if number == 0 else ''};\n"
+                   + "".join(f"        {line}\n" for line in lines) + "    }\n"
+                   for number, lines in enumerate(_servers(site)))
+
+
+def _servers(site: Site) -> Iterator[list[str]]:
+    """The lines of each server block. The first serves clients that name no other."""
+    everything = "location / { proxy_pass http://web; }"
+    for host, prefixes in site.routes():
+        yield [f"server_name {host};", *(f"location {prefix} {{ proxy_pass http://web; }}" for prefix in prefixes)]
+    if site.certificates:
+        for name in [DEFAULT_NAME, *site.certificates.names]:
+            pem = site.certificates.file(name)
+            yield [f"server_name {name};", f"ssl_certificate {pem};", f"ssl_certificate_key {pem};", everything]
+    elif not site.routes():
+        yield [everything]

@@ -3,6 +3,7 @@
 import subprocess
 from pathlib import Path
 
+from ..certificates import DEFAULT_NAME
 from ..site import Site
 from .peer import Peer
 
@@ -20,13 +21,22 @@ client_idle = "600s"
 server_idle = "600s"
 
 [[listener]]
-name = "http"
+name = "{scheme}"
 address = "127.0.0.1:{port}"
-
+{tls}
 [[pool]]
 name = "web"
 {servers}
 {routes}
+"""
+
+_TLS = """\
+[listener.tls]
+certificates = ["{directory}"]
+default = "{default}"
+min_version = "1.3"
+ciphersuites = "TLS_AES_128_GCM_SHA256"
+groups = "X25519"
 """
 
 
@@ -44,7 +54,10 @@ class Palier(Peer):
                           for i, address in enumerate(site.addresses(), 1))
         routes = "".join(f'[[route]]\nhost = ["{host}"]\npath = "{prefix}"\npool = "web"\n'
                          for host, prefixes in site.routes() for prefix in prefixes)
+        tls = ""
+        if site.certificates:
+            tls = _TLS.format(directory=site.certificates.directory, default=DEFAULT_NAME)
         config = directory / "palier.toml"
-        config.write_text(_MAIN.format(directory=directory, port=port, servers=servers,
-                                       routes=routes or '[[route]]\npool = "web"\n'))
+        config.write_text(_MAIN.format(directory=directory, port=port, scheme=site.scheme, tls=tls,
+                                       servers=servers, routes=routes or '[[route]]\npool = "web"\n'))
         return [self._program, "run", "-c", config]

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from pathlib import Path
 
+from ..scenario import Scenario
 from ..site import Site
 
 
@@ -16,3 +17,7 @@ class Peer(ABC):
     @abstractmethod
     def command(self, site: Site, port: int, directory: Path) -> list:
         """Writes the configuration to `directory`; returns the command that listens on `port` in the foreground."""
+
+    def serves(self, scenario: Scenario) -> bool:
+        """Whether it takes part."""
+        return True
