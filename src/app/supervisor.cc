@@ -39,6 +39,11 @@ base::Result<void> check_free(const base::SocketAddress& address) {
     return {};
 }
 
+/// What every response of `listener` has besides its own fields.
+std::string response_fields(const config::ListenerConfig& listener) {
+    return listener.hsts.empty() ? "" : "Strict-Transport-Security: " + listener.hsts + "\r\n";
+}
+
 void close_all(const std::vector<std::vector<WorkerListener>>& listeners) {
     for (const auto& of_worker : listeners) {
         for (const auto& listener : of_worker)
@@ -58,6 +63,7 @@ Supervisor::Supervisor(config::Config config)
              [this] {
                  if (!workers_.empty()) publish();
              }),
+      certificates_(loop_, config_),
       look_timer_(base::Timer::calling<&Supervisor::look_for_unreachable>(this)) {}
 
 Supervisor::~Supervisor() = default;
@@ -73,6 +79,10 @@ base::Result<void> Supervisor::start() {
     auto log_writer = proxy::AccessLogWriter::open(config_->log);
     if (!log_writer) return std::unexpected(log_writer.error());
     log_writer_ = std::move(*log_writer);
+
+    if (const auto loaded = certificates_.load(); !loaded) return std::unexpected(loaded.error());
+    if (const auto prepared = builder_.prepare(*config_); !prepared)
+        return std::unexpected(prepared.error());
 
     auto listeners = open_listeners(worker_count_);
     if (!listeners) return std::unexpected(listeners.error());
@@ -123,8 +133,11 @@ base::Result<std::vector<std::vector<WorkerListener>>> Supervisor::open_listener
                                              {.index = index,
                                               .name = listener.name,
                                               .port = std::to_string(address.port()),
-                                              .scheme = "http",
-                                              .proxy_protocol = listener.proxy_protocol}});
+                                              .scheme = listener.tls ? "https" : "http",
+                                              .proxy_protocol = listener.proxy_protocol,
+                                              .tls = certificates_.context(index),
+                                              .http2 = listener.http2,
+                                              .response_fields = response_fields(listener)}});
             }
             base::log_info("listener {} on {}", listener.name, address.to_string());
         }

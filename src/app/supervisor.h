@@ -5,6 +5,7 @@
 
 #include "app/worker.h"
 #include "palier/config/config.h"
+#include "palier/control/certificate_watcher.h"
 #include "palier/control/name_watcher.h"
 #include "palier/control/snapshot_builder.h"
 #include "palier/net/loop.h"
@@ -49,6 +50,7 @@ class Supervisor {
     net::Signals signals_;
     control::SnapshotBuilder builder_;
     control::NameWatcher names_;
+    control::CertificateWatcher certificates_;
     base::Timer look_timer_;
     std::unique_ptr<proxy::AccessLogWriter> log_writer_;
     std::vector<std::unique_ptr<Worker>> workers_;

@@ -78,7 +78,7 @@ void Worker::run() {
 }
 
 void Worker::on_turn_end() {
-    core_.recycle_retired();
+    core_.end_turn();
     if (core_.stopping && core_.connection_count == 0) loop_.stop();
 }
 

@@ -109,6 +109,9 @@ class RequestWriter {
             case Name::x_real_ip:
             case Name::x_request_id:
                 return client_.trusted && trusted_.note(field);
+            case Name::x_client_subject:
+                return client_.trusted && client_.subject.empty() &&
+                       is_canonical_spelling(field.known, field.name);
             default:
                 return true;
         }
@@ -155,6 +158,10 @@ class RequestWriter {
             out_.put("\r\nX-Request-Id: ");
             out_.put(client_.request_id);
         }
+        if (!client_.subject.empty()) {
+            out_.put("\r\nX-Client-Subject: ");
+            out_.put(client_.subject);
+        }
         out_.put("\r\n");
     }
 
@@ -184,7 +191,7 @@ void write_request_head(base::Buffer& out, const RequestHead& head, std::string_
     const std::size_t room = kFixedRoom + survey.room + head.method_token.size() + path.size() +
                              2 * head.authority.size() + head.upgrade.size() + client.address.size() +
                              client.scheme.size() + client.port.size() + client.request_id.size() +
-                             client.default_host.size();
+                             client.default_host.size() + client.subject.size();
     Output output(out.reserve(room));
     RequestWriter(output, head, client, survey.connection.names_fields).write(path, body);
     out.commit(output.size());

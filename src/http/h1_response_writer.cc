@@ -31,6 +31,7 @@ class ResponseWriter {
         } else if (head_.status == 101) {
             out_.put("Connection: Upgrade\r\n");
         }
+        out_.put(framing_.extra_fields);
         out_.put("\r\n");
     }
 
@@ -86,7 +87,7 @@ class ResponseWriter {
 void write_response_head(base::Buffer& out, const ResponseHead& head, const ResponseFraming& framing) {
     PALIER_ASSERT(framing.minor > 0 || framing.body.framing != Framing::chunked);
     const FieldSurvey survey(head.fields);
-    Output output(out.reserve(kFixedRoom + survey.room + head.reason.size()));
+    Output output(out.reserve(kFixedRoom + survey.room + head.reason.size() + framing.extra_fields.size()));
     ResponseWriter(output, head, framing, survey.connection.names_fields).write();
     out.commit(output.size());
 }

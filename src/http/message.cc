@@ -70,6 +70,7 @@ constexpr std::string_view kForwardedPrefix = "x-forwarded-";
 [[nodiscard]] Name x_name_of(std::string_view name) {
     if (spells_loosely(name, "x-real-ip")) return Name::x_real_ip;
     if (spells_loosely(name, "x-request-id")) return Name::x_request_id;
+    if (spells_loosely(name, "x-client-subject")) return Name::x_client_subject;
     if (spells_loosely(name, "x-forwarded")) return Name::x_forwarded_other;
     if (!spells_loosely(name.substr(0, kForwardedPrefix.size()), kForwardedPrefix)) return Name::other;
     constexpr std::array<std::pair<std::string_view, Name>, 4> kMembers{{{"for", Name::x_forwarded_for},
@@ -191,6 +192,7 @@ Name name_of(std::string_view field_name) {
 bool is_forwarded_family(Name known) {
     switch (known) {
         case Name::forwarded:
+        case Name::x_client_subject:
         case Name::x_forwarded_for:
         case Name::x_forwarded_host:
         case Name::x_forwarded_port:

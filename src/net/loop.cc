@@ -17,6 +17,7 @@ namespace palier::net {
 namespace {
 
 constexpr std::size_t kEventsPerTurn = 512;
+constexpr std::uint32_t kBothWays = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 
 std::uint32_t ready_of(std::uint32_t events) {
     std::uint32_t ready = 0;
@@ -103,7 +104,11 @@ void Loop::run_once(int max_wait_ms) {
 }
 
 bool Loop::watch(int descriptor, Watcher& watcher) {
-    return control(epoll_, EPOLL_CTL_ADD, descriptor, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, &watcher);
+    return control(epoll_, EPOLL_CTL_ADD, descriptor, kBothWays, &watcher);
+}
+
+bool Loop::rewatch(int descriptor, Watcher& watcher) {
+    return control(epoll_, EPOLL_CTL_MOD, descriptor, kBothWays, &watcher);
 }
 
 bool Loop::watch_level(int descriptor, Watcher& watcher) {

@@ -1,12 +1,18 @@
 #include "palier/net/socket.h"
 
 #include <cerrno>
+#include <utility>
 
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 namespace palier::net {
+
+Socket::Socket(Socket&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)),
+      readable_(std::exchange(other.readable_, false)),
+      hangup_(std::exchange(other.hangup_, false)) {}
 
 bool Socket::adopt(Loop& loop, int descriptor, Watcher& watcher) {
     descriptor_ = descriptor;

@@ -1,5 +1,6 @@
 #include "palier/pool/backend_connection.h"
 
+#include "palier/base/result.h"
 #include "palier/pool/worker_pool.h"
 
 namespace palier::pool {
@@ -12,17 +13,50 @@ BackendConnection::BackendConnection(net::Loop& loop, WorkerServer& server, base
       out_(&buffers) {}
 
 base::Result<void> BackendConnection::connect() {
-    return socket_.connect(loop_, server_.server().address, *this);
+    return transport_.socket().connect(loop_, server_.server().address, *this);
+}
+
+BackendConnection::Opening BackendConnection::go_on_opening(std::string& why) {
+    const auto& context = server_.server().tls;
+    if (!transport_.encrypted()) {
+        if (const int error = transport_.socket().connect_error(); error != 0) {
+            why = base::system_failure("connect", error).error().message;
+            return Opening::failed;
+        }
+        if (transport_.readable()) {
+            why = "spoke or closed before it was asked";
+            return Opening::spoke;
+        }
+        if (context && !transport_.start_client(*context, server_.pool().tls_workspace())) {
+            why = "no memory for TLS";
+            return Opening::failed;
+        }
+    }
+    if (context) {
+        switch (transport_.handshake()) {
+            case tls::Handshake::again:
+                return Opening::shaking_hands;
+            case tls::Handshake::done:
+                break;
+            case tls::Handshake::plain_http:
+            case tls::Handshake::failed:
+                why = "TLS handshake: " + transport_.why();
+                return Opening::failed;
+        }
+    }
+    connected_ = true;
+    return Opening::open;
 }
 
 void BackendConnection::on_events(std::uint32_t ready) {
-    if (!socket_.open()) return;
-    socket_.note(ready);
+    if (!transport_.open()) return;
+    transport_.note(ready);
     if (user_ != nullptr) {
         user_->on_backend_events(ready);
     } else if ((ready & net::kReadable) != 0) {
-        // Idle: whatever comes, an end or bytes that nobody asked for, makes it unfit.
-        server_.discard(*this);
+        // Idle: whatever comes, an end or bytes that nobody asked for, makes it unfit; but for what TLS says
+        // about its session.
+        if (!transport_.encrypted() || !transport_.quiet()) server_.discard(*this);
     }
 }
 

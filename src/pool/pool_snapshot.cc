@@ -1,5 +1,11 @@
 #include "palier/pool/pool_snapshot.h"
 
+#include "palier/base/assert.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
 namespace palier::pool {
 namespace {
 
@@ -23,6 +29,39 @@ std::shared_ptr<ServerState> StateTable::server(const std::string& full_name, co
     return state;
 }
 
+StateTable::TlsKey StateTable::key_of(const config::ServerConfig& server) {
+    return {server.host, server.tls->server_name, server.tls->ca, server.tls->verify};
+}
+
+base::Result<void> StateTable::prepare_tls(const config::Config& config) {
+    std::map<TlsKey, std::shared_ptr<const tls::ClientContext>> next;
+    for (const config::PoolConfig& pool : config.pools) {
+        for (const config::ServerConfig& server : pool.servers) {
+            if (!server.tls) continue;
+            const TlsKey key = key_of(server);
+            if (const auto known = tls_.find(key); known != tls_.end()) {
+                next.insert(*known);
+                continue;
+            }
+            auto made = tls::ClientContext::make(*server.tls, server.host);
+            if (!made) {
+                return base::failure(
+                    fmt::format("server {}/{}: {}", pool.name, server.name, made.error().message));
+            }
+            next.emplace(key, std::move(*made));
+        }
+    }
+    tls_ = std::move(next);
+    return {};
+}
+
+std::shared_ptr<const tls::ClientContext> StateTable::tls_to(const config::ServerConfig& server) const {
+    if (!server.tls) return nullptr;
+    const auto found = tls_.find(key_of(server));
+    PALIER_ASSERT(found != tls_.end());
+    return found->second;
+}
+
 std::shared_ptr<const PoolSnapshot> make_pool_snapshot(const config::PoolConfig& config,
                                                        const Addresses& addresses, StateTable& states) {
     auto snapshot = std::make_shared<PoolSnapshot>();
@@ -44,6 +83,7 @@ std::shared_ptr<const PoolSnapshot> make_pool_snapshot(const config::PoolConfig&
             // An address is part of the name where it can change or where there are several.
             if (from.host != ip.to_string()) full_name += "@" + server.address_text;
             server.state = states.server(full_name, from.name);
+            server.tls = states.tls_to(from);
             snapshot->servers.push_back(std::move(server));
         }
     }

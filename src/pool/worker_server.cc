@@ -35,8 +35,8 @@ BackendConnection& WorkerServer::new_connection() {
 
 void WorkerServer::park(BackendConnection& connection) {
     // Readable: its end has come with the response, or bytes that nobody asked for.
-    if (removed_ || idle_count_ >= kMaxIdle || !connection.socket().open() ||
-        connection.socket().readable()) {
+    if (removed_ || idle_count_ >= kMaxIdle || !connection.transport().open() ||
+        connection.transport().readable()) {
         discard(connection);
         return;
     }
@@ -50,13 +50,13 @@ void WorkerServer::park(BackendConnection& connection) {
 }
 
 void WorkerServer::discard(BackendConnection& connection) {
-    if (connection.user_ == nullptr && connection.linked() && connection.socket().open()) {
+    if (connection.user_ == nullptr && connection.linked() && connection.transport().open()) {
         // It was idle; a new connection always has its user.
         --idle_count_;
     }
     connection.user_ = nullptr;
     connection.unlink();
-    connection.socket().close();
+    connection.transport().close();
     base::TimerWheel::disarm(connection.timer_);
     connection.in_.release();
     connection.out_.release();

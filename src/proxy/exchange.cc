@@ -18,7 +18,7 @@
 #include "palier/proxy/exchange.h"
 
 #include "palier/base/log.h"
-#include "palier/proxy/client_connection.h"
+#include "palier/proxy/client_stream.h"
 #include "palier/proxy/error_page.h"
 #include "palier/proxy/worker_core.h"
 
@@ -58,8 +58,7 @@ void Exchange::reset() {
     held_whole_ = true;
     request_ended_ = request_broken_ = head_request_ = wants_upgrade_ = awaits_continue_ = false;
     client_keep_alive_ = true;
-    client_minor_ = 1;
-    response_framing_ = http::Framing::none;
+    request_framing_ = response_framing_ = http::Framing::none;
     read_size_ = 0;
     head_seen_ = 0;
     informational_ = 0;
@@ -80,7 +79,7 @@ void Exchange::recycle() {
     snapshot_ = SnapshotPin();
 }
 
-void Exchange::begin_refused(ClientConnection& client, std::uint16_t status, Termination reason) {
+void Exchange::begin_refused(ClientStream& client, std::uint16_t status, Termination reason) {
     reset();
     client_ = &client;
     started_us_ = core_.loop.now_us();
@@ -127,7 +126,8 @@ void Exchange::answer_error(std::uint16_t status, Termination reason, bool retry
     const bool keep_alive = may_keep_alive() && status != 400 && status != 408;
     write_error_response(core_.head_out, status, sent_field("Accept"), head_request_, keep_alive,
                          {request_id_.data(), request_id_.size()}, core_.clock().http_date(),
-                         retry_after ? std::optional(kRetryAfterSeconds) : std::nullopt);
+                         retry_after ? std::optional(kRetryAfterSeconds) : std::nullopt,
+                         client_->listener().response_fields);
     send_answer(reason, status, keep_alive);
 }
 
@@ -149,14 +149,14 @@ void Exchange::redirect(const config::RedirectAction& action) {
     }
     const bool keep_alive = may_keep_alive();
     write_redirect(core_.head_out, action.code, location, head_request_, keep_alive,
-                   core_.clock().http_date());
+                   core_.clock().http_date(), client_->listener().response_fields);
     send_answer(Termination::redirect, action.code, keep_alive);
 }
 
 void Exchange::respond(const config::RespondAction& action) {
     const bool keep_alive = may_keep_alive();
     write_fixed_response(core_.head_out, action.code, action.content_type, action.body, head_request_,
-                         keep_alive, core_.clock().http_date());
+                         keep_alive, core_.clock().http_date(), client_->listener().response_fields);
     send_answer(Termination::respond, action.code, keep_alive);
 }
 
@@ -171,9 +171,7 @@ void Exchange::send_answer(Termination reason, std::uint16_t status, bool keep_a
     keep_alive_ = keep_alive;
     head_sent_ = response_ended_ = true;
     if (first_out_us_ == 0) first_out_us_ = core_.loop.now_us();
-    bytes_out_ += core_.head_out.size();
-    client_->write(core_.head_out.data(), core_.head_out.data() + core_.head_out.size());
-    core_.head_out.clear();
+    bytes_out_ += client_->answer(core_.head_out, head_request_);
     if (!client_->blocked()) finish(reason, keep_alive);
 }
 
@@ -255,7 +253,7 @@ void Exchange::log(Termination reason) {
         record.method = head.substr(0, method_size_);
         record.path = head.substr(method_size_ + 1, path_size_);
         record.host = head.substr(method_size_ + 1 + path_size_ + kHostOffset, host_size_);
-        record.protocol = client_minor_ == 1 ? "HTTP/1.1" : "HTTP/1.0";
+        record.protocol = client_->protocol();
         if (config().log.format == config::LogFormat::combined) {
             record.referer = sent_field("Referer");
             record.user_agent = sent_field("User-Agent");

@@ -1,6 +1,5 @@
 // Exchange: what goes wrong at a backend, and whether another server may try.
 #include "palier/base/log.h"
-#include "palier/proxy/client_connection.h"
 #include "palier/proxy/exchange.h"
 #include "palier/proxy/worker_core.h"
 

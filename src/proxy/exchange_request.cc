@@ -3,7 +3,7 @@
 #include "palier/http/h1_writer.h"
 #include "palier/http/path.h"
 #include "palier/proxy/body_relay.h"
-#include "palier/proxy/client_connection.h"
+#include "palier/proxy/client_stream.h"
 #include "palier/proxy/exchange.h"
 #include "palier/proxy/worker_core.h"
 
@@ -21,20 +21,20 @@ bool is_shortage(int error) {
 
 }  // namespace
 
-std::size_t Exchange::begin(ClientConnection& client, const http::RequestHead& head, char* rest,
-                            char* rest_end, std::uint64_t first_byte_us, std::size_t head_size) {
+void Exchange::begin(ClientStream& client, const http::RequestHead& head, http::BodyLength body,
+                     std::uint64_t first_byte_us, std::size_t head_size) {
     reset();
     client_ = &client;
     started_us_ = first_byte_us;
     bytes_in_ = head_size;
     take_head(head);
-    if (refused_status_ != 0) return 0;
-    if (head.body.framing == http::Framing::none) {
+    if (refused_status_ != 0) return;
+    request_framing_ = head.body.framing;
+    request_body_.start(body, config().limits.header_size);
+    if (request_framing_ == http::Framing::none ||
+        (request_framing_ == http::Framing::length && head.body.length == 0)) {
         request_ended_ = true;
-        return 0;
     }
-    request_body_.start(head.body, config().limits.header_size);
-    return hold_body(rest, rest_end);
 }
 
 /// Routes the request and writes its head as a backend will get it.
@@ -42,7 +42,6 @@ void Exchange::take_head(const http::RequestHead& head) {
     const base::IpAddress& ip = client_->peer().ip();
     client_text_size_ = static_cast<std::uint8_t>(ip.format(client_text_.data()));
     core_.make_request_id(request_id_.data());
-    client_minor_ = head.minor;
     client_keep_alive_ = head.keep_alive;
     method_ = head.method;
     head_request_ = head.method == http::Method::head;
@@ -67,7 +66,8 @@ void Exchange::take_head(const http::RequestHead& head) {
                                 .port = listener.port,
                                 .request_id = {request_id_.data(), request_id_.size()},
                                 .trusted = trusted_,
-                                .default_host = head.authority.empty() ? host_of_pool() : std::string_view{}};
+                                .default_host = head.authority.empty() ? host_of_pool() : std::string_view{},
+                                .subject = client_->subject()};
     http::write_request_head(request_, head, path.forward, head.body, view);
     method_size_ = static_cast<std::uint32_t>(head.method_token.size());
     path_size_ = static_cast<std::uint32_t>(path.forward.size());
@@ -88,10 +88,10 @@ std::string_view Exchange::host_of_pool() const {
                               : config().pools[forward->pool].servers.front().host;
 }
 
-/// Body bytes that came with the head: kept behind it, so that one send takes both and another try finds
-/// both.
+/// The bytes are kept behind the head.
 std::size_t Exchange::hold_body(char* begin, char* end) {
-    const RelayedBody body = relay_body(request_body_, begin, end, request_body_.length().framing);
+    if (refused_status_ != 0 || request_ended_) return 0;
+    const RelayedBody body = relay_body(request_body_, begin, end, request_framing_);
     if (body.broken) {
         client_keep_alive_ = false;
         refused_status_ = 400;
@@ -103,9 +103,7 @@ std::size_t Exchange::hold_body(char* begin, char* end) {
     request_.append({body.begin, static_cast<std::size_t>(body.end - body.begin)});
     if (body.ended) {
         request_ended_ = true;
-        if (request_body_.length().framing == http::Framing::chunked) {
-            append_last_chunk(request_, request_body_.trailers());
-        }
+        if (request_framing_ == http::Framing::chunked) append_last_chunk(request_, request_body_.trailers());
     }
     if (config().limits.body != 0 && request_body_.received() > config().limits.body) {
         client_keep_alive_ = false;
@@ -179,17 +177,24 @@ void Exchange::start_connecting() {
 }
 
 void Exchange::on_connected() {
-    if (const int error = lease_.connection()->socket().connect_error(); error != 0) {
-        backend_failed(Fault::connect, base::system_failure("connect", error).error().message);
-        return;
+    pool::BackendConnection& connection = *lease_.connection();
+    const bool was_plain = !connection.transport().encrypted();
+    std::string why;
+    switch (connection.go_on_opening(why)) {
+        case pool::BackendConnection::Opening::shaking_hands:
+            if (was_plain) arm_backend(config().timeouts.handshake);
+            return;
+        case pool::BackendConnection::Opening::failed:
+            backend_failed(Fault::connect, why);
+            return;
+        case pool::BackendConnection::Opening::spoke:
+            backend_failed(Fault::reset, why);
+            return;
+        case pool::BackendConnection::Opening::open:
+            state_ = State::awaiting;
+            send_request();
+            return;
     }
-    if (lease_.connection()->socket().readable()) {
-        backend_failed(Fault::reset, "spoke or closed before it was asked");
-        return;
-    }
-    lease_.connection()->set_connected();
-    state_ = State::awaiting;
-    send_request();
 }
 
 void Exchange::send_request() {
@@ -201,10 +206,19 @@ void Exchange::send_request() {
 bool Exchange::flush_backend() {
     pool::BackendConnection& connection = *lease_.connection();
     if (request_pipe_ && !request_pipe_->empty()) return flush_pipe();
+    if (connection.transport().sealed()) {
+        const net::IoResult sent = connection.transport().flush();
+        if (sent.status == net::IoStatus::failed) {
+            request_broken_ = true;
+            core_.loop.again(*this);
+        }
+        if (sent.status != net::IoStatus::ok) return false;
+        arm_backend(state_ == State::tunnel ? config().timeouts.tunnel : config().timeouts.server);
+    }
     const bool head_left = request_sent_ < request_.size();
     const std::string_view left = head_left ? request_.view().substr(request_sent_) : connection.out().view();
     if (left.empty() || request_broken_) return true;
-    const net::IoResult sent = connection.socket().write(left);
+    const net::IoResult sent = connection.transport().write(left);
     if (sent.status == net::IoStatus::failed) {
         // The backend may have answered before it closed: its answer counts, so it is read first.
         request_broken_ = true;
@@ -215,16 +229,16 @@ bool Exchange::flush_backend() {
     arm_backend(state_ == State::tunnel ? config().timeouts.tunnel : config().timeouts.server);
     if (head_left) {
         request_sent_ += sent.size;
-        return request_sent_ == request_.size();
+        return request_sent_ == request_.size() && connection.drained();
     }
     connection.out().consume(sent.size);
-    return connection.out().empty();
+    return connection.drained();
 }
 
 bool Exchange::wants_body() const {
-    if (state_ == State::tunnel) return !client_eof_ && lease_.connection()->out().empty();
+    if (state_ == State::tunnel) return !client_eof_ && lease_.connection()->drained();
     return (state_ == State::awaiting || state_ == State::relaying) && !request_ended_ && !request_broken_ &&
-           request_sent_ == request_.size() && lease_.held() && lease_.connection()->out().empty() &&
+           request_sent_ == request_.size() && lease_.held() && lease_.connection()->drained() &&
            (!request_pipe_ || request_pipe_->empty());
 }
 
@@ -234,7 +248,7 @@ std::size_t Exchange::take_body(char* begin, char* end) {
         return static_cast<std::size_t>(end - begin);
     }
     awaits_continue_ = false;
-    const RelayedBody body = relay_body(request_body_, begin, end, request_body_.length().framing);
+    const RelayedBody body = relay_body(request_body_, begin, end, request_framing_);
     bytes_in_ += body.consumed;
     const bool too_large = config().limits.body != 0 && request_body_.received() > config().limits.body;
     if (body.broken || too_large) {
@@ -249,22 +263,46 @@ std::size_t Exchange::take_body(char* begin, char* end) {
     char* out_end = body.end;
     if (body.ended) {
         request_ended_ = true;
-        if (request_body_.length().framing == http::Framing::chunked) {
+        if (request_framing_ == http::Framing::chunked) {
             const std::string_view trailers = request_body_.trailers();
             if (last_chunk_size(trailers) <= static_cast<std::size_t>(begin + body.consumed - out_end)) {
                 // Ours fits where the input's own last chunk was.
                 out_end = write_last_chunk(out_end, trailers);
             } else {
                 write_to_backend(body.begin, body.end);
-                append_last_chunk(core_.head_out, trailers);
-                write_to_backend(core_.head_out.data(), core_.head_out.data() + core_.head_out.size());
-                core_.head_out.clear();
+                write_last_chunk_to_backend(trailers);
                 return body.consumed;
             }
         }
     }
     write_to_backend(body.begin, out_end);
     return body.consumed;
+}
+
+void Exchange::end_body(std::string_view trailers) {
+    if (state_ == State::tunnel) {
+        on_client_eof();
+        return;
+    }
+    if (request_ended_ || refused_status_ != 0) return;
+    if (!request_body_.finish()) {
+        on_client_eof();
+        return;
+    }
+    request_ended_ = true;
+    awaits_continue_ = false;
+    if (request_framing_ != http::Framing::chunked) return;
+    if (state_ == State::idle) {
+        append_last_chunk(request_, trailers);
+    } else {
+        write_last_chunk_to_backend(trailers);
+    }
+}
+
+void Exchange::write_last_chunk_to_backend(std::string_view trailers) {
+    append_last_chunk(core_.head_out, trailers);
+    write_to_backend(core_.head_out.data(), core_.head_out.data() + core_.head_out.size());
+    core_.head_out.clear();
 }
 
 /// Sends body bytes, or keeps what the socket does not take; from now on the request cannot be sent again.
@@ -275,7 +313,7 @@ void Exchange::write_to_backend(const char* begin, const char* end) {
     std::string_view bytes(begin, static_cast<std::size_t>(end - begin));
     arm_backend(state_ == State::tunnel ? config().timeouts.tunnel : config().timeouts.server);
     if (connection.out().empty()) {
-        const net::IoResult sent = connection.socket().write(bytes);
+        const net::IoResult sent = connection.transport().write(bytes);
         if (sent.status == net::IoStatus::failed) {
             request_broken_ = true;
             core_.loop.again(*this);

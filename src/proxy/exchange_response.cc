@@ -2,7 +2,7 @@
 #include "palier/base/assert.h"
 #include "palier/http/h1_writer.h"
 #include "palier/proxy/body_relay.h"
-#include "palier/proxy/client_connection.h"
+#include "palier/proxy/client_stream.h"
 #include "palier/proxy/exchange.h"
 #include "palier/proxy/worker_core.h"
 
@@ -16,15 +16,14 @@ namespace {
 constexpr std::size_t kFirstRead = 64 * 1024;
 constexpr int kReadsPerTurn = 4;                // then other connections have theirs
 constexpr std::uint8_t kMaxInformational = 16;  // 1xx responses before the final one
-constexpr std::size_t kChunkSizeRoom = 20;
 
 }  // namespace
 
 /// What is readable in the very turn in which a pooled connection was given its request had come before that:
-/// it is no answer to it.
+/// it is no answer to it. (TLS peers may speak about the session at any time.)
 bool Exchange::spoke_unasked(std::uint32_t ready) const {
     return state_ == State::awaiting && (ready & net::kReadable) != 0 && lease_.connection()->reused() &&
-           asked_in_turn_ == core_.loop.turn();
+           !lease_.connection()->transport().encrypted() && asked_in_turn_ == core_.loop.turn();
 }
 
 void Exchange::on_backend_events(std::uint32_t ready) {
@@ -95,10 +94,10 @@ void Exchange::on_again() {
         return;
     }
     if ((state_ != State::awaiting && state_ != State::relaying) || response_ended_) return;
-    net::Socket& socket = lease_.connection()->socket();
-    if (request_broken_) socket.note(net::kReadable);  // its event may still be on the way
+    tls::Transport& backend = lease_.connection()->transport();
+    if (request_broken_) backend.note(net::kReadable);  // its event may still be on the way
     read_response();
-    if (state_ == State::awaiting && request_broken_ && !socket.readable()) {
+    if (state_ == State::awaiting && request_broken_ && !backend.readable()) {
         backend_failed(Fault::reset, "the connection was closed while the request was sent");
     }
 }
@@ -110,14 +109,14 @@ void Exchange::read_response() {
             splice_response();
             return;
         }
-        net::Socket& socket = lease_.connection()->socket();
-        if (!socket.readable()) return;
+        tls::Transport& backend = lease_.connection()->transport();
+        if (!backend.readable()) return;
         if (reads == kReadsPerTurn) {
             core_.loop.again(*this);
             return;
         }
         char* data = core_.scratch.data();
-        const net::IoResult got = socket.read(data, read_size_);
+        const net::IoResult got = backend.read(data, read_size_);
         switch (got.status) {
             case net::IoStatus::would_block:
                 return;
@@ -186,7 +185,7 @@ void Exchange::take_response_head(char* begin, char* end) {
             backend_failed(Fault::bad_response, "too many informational responses");
             return;
         }
-        forward_informational(head);
+        inform(head);
         bytes = rest;
         if (bytes.empty()) {
             in.clear();
@@ -195,12 +194,8 @@ void Exchange::take_response_head(char* begin, char* end) {
     }
 }
 
-void Exchange::forward_informational(const http::ResponseHead& head) {
-    if (client_minor_ == 0) return;  // RFC 9110 section 15.2: never to an HTTP/1.0 client
-    http::write_response_head(core_.head_out, head, {.body = {}, .minor = client_minor_});
-    bytes_out_ += core_.head_out.size();
-    client_->write(core_.head_out.data(), core_.head_out.data() + core_.head_out.size());
-    core_.head_out.clear();
+void Exchange::inform(const http::ResponseHead& head) {
+    bytes_out_ += client_->inform(head);
     if (head.status == 100 && std::exchange(awaits_continue_, false) && wants_body()) client_->resume_body();
 }
 
@@ -221,17 +216,11 @@ void Exchange::start_response(const http::ResponseHead& head, char* place, std::
     backend_reusable_ = head.keep_alive && head.body.framing != http::Framing::until_close;
     response_body_.start(head.body, config().limits.header_size);
 
-    http::BodyLength body = head.body;
-    if (body.framing == http::Framing::chunked || body.framing == http::Framing::until_close) {
-        body.framing = client_minor_ == 1 ? http::Framing::chunked : http::Framing::until_close;
-    }
-    response_framing_ = body.framing;
     // A client that is still sending is told to close: what remains of its request is dropped after the
     // answer.
-    keep_alive_ = may_keep_alive() && body.framing != http::Framing::until_close;
-    http::write_response_head(
-        core_.head_out, head,
-        {.body = body, .minor = client_minor_, .keep_alive = keep_alive_, .head_request = head_request_});
+    const ResponseTerms terms = client_->start_response(head, may_keep_alive(), head_request_);
+    response_framing_ = terms.framing;
+    keep_alive_ = terms.keep_alive;
     arm_backend(config().timeouts.server);
 
     base::Buffer& in = lease_.connection()->in();
@@ -248,42 +237,16 @@ void Exchange::start_response(const http::ResponseHead& head, char* place, std::
 void Exchange::relay_response(char* begin, char* end) {
     const RelayedBody body = relay_body(response_body_, begin, end, response_framing_);
     if (body.broken) {
-        core_.head_out.clear();
+        client_->drop_response();
         backend_failed(head_sent_ ? Fault::cut : Fault::bad_response, "malformed chunked body");
         return;
     }
-    char* out = body.begin;
-    char* out_end = body.end;
     response_ended_ = body.ended;
     if (body.ended && body.consumed != static_cast<std::size_t>(end - begin)) backend_reusable_ = false;
-
-    base::Buffer& head = core_.head_out;
-    const bool with_head = !head.empty();
-    if (with_head && head.size() <= Scratch::kHeadroom - kChunkSizeRoom) {
-        out -= head.size();
-        std::memcpy(out, head.data(), head.size());
-        head.clear();
-    }
-    if (body.ended && response_framing_ == http::Framing::chunked) {
-        const std::string_view trailers = client_minor_ == 1 ? response_body_.trailers() : std::string_view{};
-        if (last_chunk_size(trailers) <= Scratch::kTailroom / 2 ||
-            last_chunk_size(trailers) <= static_cast<std::size_t>(end - out_end)) {
-            out_end = write_last_chunk(out_end, trailers);
-        } else {
-            append_last_chunk(tail_, trailers);
-        }
-    }
     if (first_out_us_ == 0) first_out_us_ = core_.loop.now_us();
-    bytes_out_ += head.size() + static_cast<std::size_t>(out_end - out) + tail_.size();
-    if (!head.empty()) {  // larger than the headroom
-        client_->write(head.data(), head.data() + head.size());
-        head.clear();
-    }
-    if (out != out_end) client_->write(out, out_end);
-    if (!tail_.empty()) {
-        client_->write(tail_.data(), tail_.data() + tail_.size());
-        tail_.release();
-    }
+    const std::size_t room = std::max(Scratch::kTailroom / 2, static_cast<std::size_t>(end - body.end));
+    bytes_out_ += client_->write_body(body.begin, body.end, room, body.ended,
+                                      body.ended ? response_body_.trailers() : std::string_view{});
     head_sent_ = true;
     if (response_ended_) response_complete();
 }
@@ -291,7 +254,7 @@ void Exchange::relay_response(char* begin, char* end) {
 void Exchange::response_complete() {
     pool::BackendConnection& connection = *lease_.connection();
     const bool clean = backend_reusable_ && request_ended_ && !request_broken_ &&
-                       request_sent_ == request_.size() && connection.out().empty() && !request_pipe_;
+                       request_sent_ == request_.size() && connection.drained() && !request_pipe_;
     if (clean) {
         lease_.release();
     } else {
@@ -312,11 +275,8 @@ void Exchange::on_backend_closed() {
     }
     response_ended_ = true;
     backend_reusable_ = false;
-    if (response_framing_ == http::Framing::chunked) {
-        char* end = write_last_chunk(core_.scratch.data(), {});
-        bytes_out_ += static_cast<std::size_t>(end - core_.scratch.data());
-        client_->write(core_.scratch.data(), end);
-    }
+    char* nothing = core_.scratch.data();
+    bytes_out_ += client_->write_body(nothing, nothing, Scratch::kTailroom, true, {});
     response_complete();
 }
 

@@ -1,6 +1,6 @@
 // Exchange: large bodies of known length, which go from socket to socket through a pipe and never come to
 // user space.
-#include "palier/proxy/client_connection.h"
+#include "palier/proxy/client_stream.h"
 #include "palier/proxy/exchange.h"
 #include "palier/proxy/worker_core.h"
 
@@ -26,13 +26,16 @@ std::size_t portion(const http::BodyReader& body) {
 /// Whether the rest of the response goes through a pipe; takes one if so.
 bool Exchange::splices_response() {
     if (response_pipe_) return true;
-    if (state_ != State::relaying || !worth_splicing(response_body_)) return false;
+    if (state_ != State::relaying || !worth_splicing(response_body_) || !client_->takes_pipes() ||
+        lease_.connection()->transport().encrypted()) {
+        return false;
+    }
     response_pipe_ = core_.take_pipe();
     return response_pipe_ != nullptr;
 }
 
 void Exchange::splice_response() {
-    net::Socket& backend = lease_.connection()->socket();
+    net::Socket& backend = lease_.connection()->transport().socket();
     for (int moves = 0;; ++moves) {
         if (!response_pipe_->empty()) {
             bytes_out_ += client_->take_from(*response_pipe_);
@@ -69,7 +72,7 @@ void Exchange::splice_response() {
 bool Exchange::splices_body() {
     if (request_pipe_) return true;
     if (state_ == State::tunnel || request_body_.length().framing != http::Framing::length ||
-        !worth_splicing(request_body_)) {
+        !worth_splicing(request_body_) || lease_.connection()->transport().encrypted()) {
         return false;
     }
     request_pipe_ = core_.take_pipe();
@@ -78,7 +81,7 @@ bool Exchange::splices_body() {
 
 /// Moves to the backend what the request's pipe holds; true when nothing is left.
 bool Exchange::flush_pipe() {
-    const net::IoResult sent = request_pipe_->drain(lease_.connection()->socket());
+    const net::IoResult sent = request_pipe_->drain(lease_.connection()->transport().socket());
     if (sent.status == net::IoStatus::failed) {
         request_broken_ = true;
         core_.loop.again(*this);

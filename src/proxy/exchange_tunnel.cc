@@ -1,6 +1,5 @@
 // Exchange: after a 101, bytes go both ways untouched until both ends have closed (RFC 9110 section 7.8).
-#include "palier/http/h1_writer.h"
-#include "palier/proxy/client_connection.h"
+#include "palier/proxy/client_stream.h"
 #include "palier/proxy/exchange.h"
 #include "palier/proxy/scratch.h"
 #include "palier/proxy/worker_core.h"
@@ -16,15 +15,11 @@ constexpr int kReadsPerTurn = 4;
 void Exchange::start_tunnel(const http::ResponseHead& head, std::string_view rest) {
     lease_.success();
     status_ = head.status;
-    http::write_response_head(core_.head_out, head, {.body = {}, .minor = client_minor_});
-    core_.head_out.append(rest);
     state_ = State::tunnel;
     head_sent_ = true;
     keep_alive_ = false;
     first_out_us_ = core_.loop.now_us();
-    bytes_out_ += core_.head_out.size();
-    client_->write(core_.head_out.data(), core_.head_out.data() + core_.head_out.size());
-    core_.head_out.clear();
+    bytes_out_ += client_->start_tunnel(head, rest);
     lease_.connection()->in().release();
     arm_backend(config().timeouts.tunnel);
     // What the client sent behind its request, before the 101, is waiting in its connection.
@@ -39,14 +34,14 @@ void Exchange::tunnel_from_client(const char* begin, const char* end) {
 }
 
 void Exchange::tunnel_from_backend() {
-    net::Socket& socket = lease_.connection()->socket();
-    for (int reads = 0; !backend_eof_ && !client_->blocked() && socket.readable(); ++reads) {
+    tls::Transport& backend = lease_.connection()->transport();
+    for (int reads = 0; !backend_eof_ && !client_->blocked() && backend.readable(); ++reads) {
         if (reads == kReadsPerTurn) {
             core_.loop.again(*this);
             return;
         }
         char* data = core_.scratch.data();
-        const net::IoResult got = socket.read(data, kTunnelRead);
+        const net::IoResult got = backend.read(data, kTunnelRead);
         if (got.status == net::IoStatus::would_block) return;
         if (got.status != net::IoStatus::ok) {
             backend_eof_ = true;
@@ -55,7 +50,7 @@ void Exchange::tunnel_from_backend() {
         }
         bytes_out_ += got.size;
         arm_backend(config().timeouts.tunnel);
-        client_->write(data, data + got.size);
+        client_->write_tunnel(data, data + got.size);
     }
     if (backend_eof_) tunnel_progress();
 }
@@ -64,18 +59,18 @@ void Exchange::tunnel_from_backend() {
 /// the exchange when both ends have closed.
 void Exchange::tunnel_progress() {
     pool::BackendConnection& connection = *lease_.connection();
-    if (!connection.out().empty()) static_cast<void>(flush_backend());
+    if (!connection.drained()) static_cast<void>(flush_backend());
     if (request_broken_) backend_eof_ = client_eof_ = true;
-    const bool to_backend_done = connection.out().empty();
+    const bool to_backend_done = connection.drained();
     const bool to_client_done = !client_->blocked();
-    if (client_eof_ && to_backend_done && !request_broken_) connection.socket().shutdown_write();
-    if (backend_eof_ && to_client_done) client_->shutdown_write();
+    if (client_eof_ && to_backend_done && !request_broken_) connection.transport().shutdown_write();
+    if (backend_eof_ && to_client_done) client_->end_tunnel();
     if (client_eof_ && backend_eof_ && to_client_done && (to_backend_done || request_broken_)) {
         finish(Termination::tunnel, false);
         return;
     }
     if (to_backend_done && !client_eof_) client_->resume_body();
-    if (state_ == State::tunnel && to_client_done && !backend_eof_ && connection.socket().readable()) {
+    if (state_ == State::tunnel && to_client_done && !backend_eof_ && connection.transport().readable()) {
         core_.loop.again(*this);
     }
 }

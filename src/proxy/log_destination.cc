@@ -54,7 +54,7 @@ base::Result<LogDestination> LogDestination::share(const std::string& name, int 
 }
 
 base::Result<void> LogDestination::find_kind() {
-    struct stat status{};
+    struct stat status {};
     if (::fstat(fd_, &status) != 0) return base::system_failure("cannot use " + name_, errno);
     if (S_ISREG(status.st_mode)) {
         kind_ = Kind::file;

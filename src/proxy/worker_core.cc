@@ -25,7 +25,7 @@ WorkerCore::WorkerCore(net::Loop& event_loop, unsigned worker, std::shared_ptr<c
     : loop(event_loop),
       request_parser(head_limits(*first->config)),
       response_parser(head_limits(*first->config)),
-      pools(pool::PoolEnvironment{event_loop, buffers, worker, 0, random_seed()}),
+      pools(pool::PoolEnvironment{event_loop, buffers, tls_workspace, worker, 0, random_seed()}),
       access_log(log_writer, first->config->log.format),
       random_(random_seed()) {
     publish(std::move(first));
@@ -53,6 +53,12 @@ std::unique_ptr<Exchange> WorkerCore::take_exchange() {
 
 void WorkerCore::retire(std::unique_ptr<Exchange> exchange) {
     retired_.push_back(std::move(exchange));
+}
+
+void WorkerCore::end_turn() {
+    while (LateOutput* late = late_outputs.pop_front())
+        late->on_turn_end();
+    recycle_retired();
 }
 
 void WorkerCore::recycle_retired() {

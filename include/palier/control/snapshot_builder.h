@@ -15,6 +15,11 @@ class SnapshotBuilder {
   public:
     explicit SnapshotBuilder(unsigned workers) : states_(workers) {}
 
+    /// To be called before the first build() under `config`: reads the files that TLS to its servers needs.
+    [[nodiscard]] base::Result<void> prepare(const config::Config& config) {
+        return states_.prepare_tls(config);
+    }
+
     /// The next snapshot, under `config`.
     [[nodiscard]] std::shared_ptr<const proxy::Snapshot> build(std::shared_ptr<const config::Config> config,
                                                                const pool::Addresses& addresses);

@@ -19,6 +19,7 @@ struct ClientView {
     std::string_view request_id;      // used unless a trusted one came with the request; "" writes none
     bool trusted = false;             // its own X-Forwarded-*, Forwarded and X-Request-Id are believed
     std::string_view default_host{};  // Host for an HTTP/1.0 request that named none; may be ""
+    std::string_view subject{};       // of its verified certificate, for X-Client-Subject; "" for none
 };
 
 /// Appends the request head for a backend: request line with `path` (HTTP/1.1 always), Host from the
@@ -38,6 +39,7 @@ struct ResponseFraming {
     std::uint8_t minor = 1;     // the client's version
     bool keep_alive = true;     // whether the client's connection stays open
     bool head_request = false;  // HEAD: the Content-Length of the backend is kept, no body follows
+    std::string_view extra_fields{};  // lines that are added, each with its CRLF
 };
 
 /// Appends the response head for a client: status line HTTP/1.1, the backend's fields without hop-by-hop

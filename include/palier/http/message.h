@@ -41,6 +41,7 @@ enum class Name : std::uint8_t {
     transfer_encoding,
     upgrade,
     user_agent,
+    x_client_subject,
     x_forwarded_for,
     x_forwarded_host,
     x_forwarded_port,
@@ -50,8 +51,8 @@ enum class Name : std::uint8_t {
     x_request_id,
 };
 
-/// Case-insensitive. For the forwarded family (X-Forwarded-…, X-Real-IP, X-Request-Id) also with any other
-/// sign in place of '-', as applications that see CGI variables would read them: X_Forwarded_Proto,
+/// Case-insensitive. For the forwarded family (X-Forwarded-…, X-Real-IP, X-Request-Id, X-Client-Subject) also
+/// with any other sign in place of '-', as applications that see CGI variables would read them: X_Forwarded_Proto,
 /// X.Real.IP.
 [[nodiscard]] Name name_of(std::string_view field_name);
 
@@ -59,7 +60,7 @@ enum class Name : std::uint8_t {
 [[nodiscard]] bool is_canonical_spelling(Name known, std::string_view field_name);
 
 /// Whether `known` tells applications where a request came from: X-Forwarded-…, Forwarded, X-Real-IP,
-/// X-Request-Id.
+/// X-Request-Id, X-Client-Subject.
 [[nodiscard]] bool is_forwarded_family(Name known);
 
 struct Field {

@@ -83,6 +83,8 @@ class Loop {
     /// Watches `descriptor`, edge-triggered, both ways; it leaves the set when it is closed. False with errno
     /// set.
     [[nodiscard]] bool watch(int descriptor, Watcher& watcher);
+    /// From now on `watcher` hears of a descriptor that is watched already; what is ready is told anew.
+    [[nodiscard]] bool rewatch(int descriptor, Watcher& watcher);
     /// Watches for readability only, level-triggered: for listening sockets.
     [[nodiscard]] bool watch_level(int descriptor, Watcher& watcher);
     /// The same with a choice of events, added or changed: for a library that owns its descriptors.

@@ -32,11 +32,13 @@ class Socket {
   public:
     Socket() = default;
     ~Socket() { close(); }
-    Socket(const Socket&) = delete;
-    Socket& operator=(const Socket&) = delete;
+    Socket(Socket&& other) noexcept;
+    Socket& operator=(Socket&&) = delete;
 
     /// Takes an accepted descriptor and starts watching it. False: it could not be watched and was closed.
     [[nodiscard]] bool adopt(Loop& loop, int descriptor, Watcher& watcher);
+    /// Hands the events of a socket that is open to another watcher, which hears of what is ready anew.
+    [[nodiscard]] bool rewatch(Loop& loop, Watcher& watcher) { return loop.rewatch(descriptor_, watcher); }
 
     /// Starts a connection to `address`; an event kWritable or kError tells when connect_error() is worth
     /// asking.

@@ -1,4 +1,4 @@
-// BackendConnection: one TCP connection to a server, leased to an exchange or idle in its pool.
+// BackendConnection: one connection to a server, plain or TLS, leased to an exchange or idle in its pool.
 // Thread: worker only. Owner: the WorkerServer; an exchange holds it through a Lease.
 // Ends: when it is not fit for reuse, is idle for too long, or the server closes it.
 #pragma once
@@ -7,9 +7,10 @@
 #include "palier/base/intrusive_list.h"
 #include "palier/base/timer_wheel.h"
 #include "palier/net/deferred.h"
-#include "palier/net/socket.h"
+#include "palier/tls/transport.h"
 
 #include <cstdint>
+#include <string>
 
 namespace palier::pool {
 
@@ -35,20 +36,30 @@ class BackendConnection final : public net::Deferred,
 
     /// Starts connecting.
     [[nodiscard]] base::Result<void> connect();
+    /// After each event until it is open or has failed: then `why` says so.
+    enum class Opening : std::uint8_t {
+        shaking_hands,
+        open,
+        failed,
+        spoke,  // or was closed, before it was asked
+    };
+    [[nodiscard]] Opening go_on_opening(std::string& why);
 
-    [[nodiscard]] net::Socket& socket() { return socket_; }
+    [[nodiscard]] tls::Transport& transport() { return transport_; }
     /// Bytes of an incomplete response head.
     [[nodiscard]] base::Buffer& in() { return in_; }
     /// Bytes that the socket did not take yet.
     [[nodiscard]] base::Buffer& out() { return out_; }
 
+    /// The socket has taken all that was written, and out() is empty.
+    [[nodiscard]] bool drained() const { return out_.empty() && !transport_.sealed(); }
+
     [[nodiscard]] bool connected() const { return connected_; }
-    void set_connected() { connected_ = true; }
     /// It has served an exchange before: a close before the next response is nobody's failure.
     [[nodiscard]] bool reused() const { return reused_; }
 
     /// Asks the kernel whether the server has closed it or sent bytes that nobody asked for.
-    [[nodiscard]] bool still_open() { return socket_.quiet(); }
+    [[nodiscard]] bool still_open() { return transport_.quiet(); }
 
     void set_deadline(std::uint64_t delay_ms) { loop_.timers().arm(timer_, loop_.now_ms() + delay_ms); }
 
@@ -62,7 +73,7 @@ class BackendConnection final : public net::Deferred,
     net::Loop& loop_;
     WorkerServer& server_;
     BackendUser* user_ = nullptr;  // null while idle
-    net::Socket socket_;
+    tls::Transport transport_;
     base::Timer timer_;
     base::Buffer in_;
     base::Buffer out_;

@@ -5,10 +5,12 @@
 #include "palier/base/ip.h"
 #include "palier/config/config.h"
 #include "palier/pool/server_state.h"
+#include "palier/tls/client_context.h"
 
 #include <map>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <vector>
 
 namespace palier::pool {
@@ -24,6 +26,7 @@ struct Server {
     std::uint32_t max_connections = 0;
     std::uint64_t slow_start_ms = 0;
     std::shared_ptr<ServerState> state;
+    std::shared_ptr<const tls::ClientContext> tls;  // null: plain
 };
 
 struct PoolSnapshot {
@@ -32,8 +35,8 @@ struct PoolSnapshot {
     std::vector<Server> servers;  // those whose names have resolved
 };
 
-/// Keeps the states of pools and servers by name, so that a snapshot finds those of the one before it.
-/// Thread: control only.
+/// Keeps the states of pools and servers by name, and how TLS is spoken to them, so that a snapshot finds
+/// those of the one before it. Thread: control only.
 class StateTable {
   public:
     explicit StateTable(unsigned workers) : workers_(workers) {}
@@ -41,10 +44,20 @@ class StateTable {
     [[nodiscard]] std::shared_ptr<PoolState> pool(const std::string& name);
     [[nodiscard]] std::shared_ptr<ServerState> server(const std::string& full_name, const std::string& name);
 
+    /// To be called before a configuration's servers are used: reads the files that their TLS needs.
+    [[nodiscard]] base::Result<void> prepare_tls(const config::Config& config);
+    /// As prepare_tls() made it; null for a plain server.
+    [[nodiscard]] std::shared_ptr<const tls::ClientContext> tls_to(const config::ServerConfig& server) const;
+
   private:
+    /// Host, server_name, ca, and whether to verify.
+    using TlsKey = std::tuple<std::string, std::string, std::string, bool>;
+    [[nodiscard]] static TlsKey key_of(const config::ServerConfig& server);
+
     unsigned workers_;
     std::map<std::string, std::shared_ptr<PoolState>> pools_;
     std::map<std::string, std::shared_ptr<ServerState>> servers_;
+    std::map<TlsKey, std::shared_ptr<const tls::ClientContext>> tls_;
 };
 
 /// Addresses by host name; a host that is an IP address needs no entry.

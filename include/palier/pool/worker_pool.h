@@ -29,6 +29,7 @@ class WorkerPool;
 struct PoolEnvironment {
     net::Loop& loop;
     base::BufferCache& buffers;
+    tls::Workspace& tls;
     unsigned worker = 0;
     std::uint64_t server_idle_ms = 60'000;
     std::uint64_t seed = 0;  // where in its rotation this worker starts
@@ -93,6 +94,7 @@ class WorkerPool final : private net::Task {
     void update(std::shared_ptr<const PoolSnapshot> snapshot);
 
     [[nodiscard]] const PoolSnapshot& snapshot() const { return *snapshot_; }
+    [[nodiscard]] tls::Workspace& tls_workspace() { return environment_.tls; }
 
     /// Leases the next server that is not in `tried`. The lease has no connection yet.
     [[nodiscard]] Pick pick(std::span<const ServerState* const> tried, Lease& lease);

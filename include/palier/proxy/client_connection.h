@@ -1,9 +1,9 @@
-// ClientConnection: one client's TCP connection that speaks HTTP/1: reads heads, feeds bodies to the exchange
-// of the moment, carries its answer out, and lives on to the next request.
+// ClientConnection: one client's connection: its transport, its deadline, what could not be sent yet, and its
+// end. What is spoken on it is its descendants' matter: client_handshake (PROXY header, TLS), then
+// h1_connection or h2_connection, which take the transport over.
 //
-// It owns memory only while it holds bytes: an incomplete head or what follows a complete request (in), and
-// what the socket did not take (out). While `out` holds anything, the exchange reads nothing more from its
-// backend.
+// While `out` holds anything, nothing more is fetched for this client. An idle connection owns no memory but
+// itself.
 //
 // Thread: worker only. Owner: the worker's list of connections. Ends: close(), then deferred deletion.
 #pragma once
@@ -12,129 +12,95 @@
 #include "palier/base/intrusive_list.h"
 #include "palier/base/ip.h"
 #include "palier/base/timer_wheel.h"
-#include "palier/config/config.h"
-#include "palier/http/h1_parser.h"
 #include "palier/net/deferred.h"
-#include "palier/net/pipe.h"
-#include "palier/net/socket.h"
+#include "palier/net/loop.h"
+#include "palier/proxy/listener_facts.h"
 #include "palier/proxy/termination.h"
+#include "palier/tls/transport.h"
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
-#include <string_view>
+#include <string>
 
 namespace palier::proxy {
 
-class Exchange;
 class WorkerCore;
 
-/// What a connection must know of the listener it came through.
-struct ListenerFacts {
-    std::size_t index = 0;  // in Config::listeners
-    std::string name;
-    std::string port;         // as text, for X-Forwarded-Port
-    std::string_view scheme;  // "http" or "https"
-    config::ProxyProtocol proxy_protocol = config::ProxyProtocol::off;
-};
-
-/// What becomes of a connection after an answer.
-enum class After : std::uint8_t {
-    keep_alive,  // the next request may follow
-    close,       // the client knows that it is over and has nothing more to send
-    linger,      // the client may still be sending
-};
-
-class ClientConnection final : public net::Deferred,
-                               public base::ListLink<ClientConnection>,
-                               private net::Watcher,
-                               private net::Task {
+class ClientConnection : public net::Deferred,
+                         public base::ListLink<ClientConnection>,
+                         private net::Watcher,
+                         private net::Task {
   public:
     /// Takes an accepted descriptor; on failure the connection is closed at once. `listener` outlives it.
     static void accept(WorkerCore& core, const ListenerFacts& listener, int descriptor,
                        const base::SocketAddress& peer);
     ~ClientConnection() override;
 
-    [[nodiscard]] const ListenerFacts& listener() const { return listener_; }
-    [[nodiscard]] const base::SocketAddress& peer() const { return peer_; }
-
-    // For the exchange.
-
-    /// Sends [begin, end) or keeps what the socket does not take. A broken connection takes nothing and is
-    /// closed in the next turn.
-    void write(const char* begin, const char* end);
-    /// There are bytes that the socket did not take yet, or it is broken: give no more for now.
-    [[nodiscard]] bool blocked() const { return broken_ || piped_ || !out_.empty(); }
-    /// Sends what `pipe` holds; while it could not send all, the connection is blocked. Returns the bytes
-    /// sent.
-    std::size_t take_from(net::Pipe& pipe);
-    /// The exchange wants request body bytes again, after it did not.
-    void resume_body();
-    /// The exchange has nothing more to do.
-    void finish_exchange(After after);
-    /// Ends the connection in the middle of an answer, so that the client can tell.
-    void cut();
-    void shutdown_write() { socket_.shutdown_write(); }
-
-    // For the worker.
-
-    /// Graceful stop: an idle connection closes, a busy one after its answer.
-    void wind_down();
+    /// Graceful stop: an idle connection closes, a busy one after what it is doing.
+    virtual void wind_down() = 0;
     /// The grace is over: closes at once.
     void abort();
 
-  private:
-    enum class State : std::uint8_t {
-        proxy_header,  // waits for the PROXY protocol header
-        idle,          // between requests; owns no memory
-        head,          // some bytes of a head have come
-        exchange,      // a request is being served
-        lingering,     // the last answer is given; what the client still sends is read and dropped
-        closed,
-    };
-
+  protected:
     ClientConnection(WorkerCore& core, const ListenerFacts& listener, const base::SocketAddress& peer);
+    /// Takes over the transport of `former`, which is gone with the end of this turn.
+    explicit ClientConnection(ClientConnection& former);
 
-    void on_events(std::uint32_t ready) override;
-    void on_again() override;
-    void on_timer();
-
-    void go_on();
-    void read_proxy_header();
-    void read_head();
-    void begin_exchange(std::string_view bytes, std::size_t head_size);
-    void refuse(http::Refusal refusal);
-    void answer_and_close(std::uint16_t status, Termination reason);
-    void read_body();
-    void linger();
-    void read_and_drop();
-    void flush();
-    void close();
+    /// There is something to read, or go_on_later() was asked for.
+    virtual void on_readable() = 0;
+    /// All that could not be sent at once is sent.
+    virtual void on_drained() = 0;
+    /// The connection is about to end.
+    virtual void on_close(Termination reason) = 0;
 
     /// The deadline that the timer stands for.
-    enum class Waiting : std::uint8_t { nothing, request, body, write, linger };
+    enum class Waiting : std::uint8_t { nothing, handshake, request, body, idle, write, linger };
+    /// Any but write and linger, which end the connection.
+    virtual void on_deadline(Waiting what) = 0;
     void wait_for(Waiting what, std::chrono::milliseconds delay);
-    void wait_for_body();
+    void wait_for_nothing() { waiting_for_ = Waiting::nothing; }
 
-    [[nodiscard]] net::IoResult read_more(std::string_view& bytes);
+    /// Sends [begin, end) or keeps what the socket does not take. A broken connection takes nothing and is
+    /// closed in the next turn.
+    void send(const char* begin, const char* end);
+    /// There are bytes that the socket did not take yet, or it is broken.
+    [[nodiscard]] bool stuck() const { return broken_ || holds_output(); }
+    /// The socket failed: close in the next turn.
+    void fail();
+    void go_on_later();
+    /// Ends the connection with a reset, so that the client can tell.
+    void cut_connection();
+    /// Says that no more will come, and drops what the client still sends for a while.
+    void linger();
+    void close();
+
+    [[nodiscard]] const config::TimeoutsConfig& timeouts() const;
 
     WorkerCore& core_;
     const ListenerFacts& listener_;
-    std::unique_ptr<Exchange> exchange_;  // null between requests
-    net::Socket socket_;
-    base::Timer timer_;
-    base::Buffer in_;
-    base::Buffer out_;
+    tls::Transport transport_;
     base::SocketAddress peer_;
-    std::uint64_t first_byte_us_ = 0;  // of the request that is being read
-    std::uint32_t head_seen_ = 0;      // bytes of an incomplete head that were looked at
-    std::uint32_t dropped_ = 0;        // bytes read while lingering
-    State state_;
+    std::unique_ptr<const std::string> subject_;  // of a verified client certificate; null for none
+    bool broken_ = false;                         // the socket failed or was cut
+    bool closed_ = false;
+    bool lingering_ = false;
+    bool piped_ = false;  // a pipe holds what the socket did not take
+
+  private:
+    [[nodiscard]] bool holds_output() const { return piped_ || !out_.empty() || transport_.sealed(); }
+    void enlist();
+    void on_events(std::uint32_t ready) override;
+    void on_again() override;
+    void on_timer();
+    void flush();
+    void read_and_drop();
+
     Waiting waiting_for_ = Waiting::nothing;
-    Termination give_up_ = Termination::client_closed;  // why close() ends an exchange
-    bool broken_ = false;  // the socket failed or was cut; close in the next turn
-    bool piped_ = false;   // the exchange's pipe holds what the socket did not take
-    bool eof_ = false;     // the client has finished sending
-    bool served_ = false;  // at least one request has come
+    Termination give_up_ = Termination::client_closed;  // what close() tells
+    std::uint32_t dropped_ = 0;                         // bytes read while lingering
+    base::Timer timer_;
+    base::Buffer out_;
 };
 
 }  // namespace palier::proxy

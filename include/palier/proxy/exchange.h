@@ -2,8 +2,8 @@
 // routes, leases a server, relays both messages, retries where that is safe, and writes the access log's
 // line. Its states are tabled at the top of exchange.cc.
 //
-// Thread: worker only. Owner: its ClientConnection, from the worker's free list. Ends: finish(), which hands
-// it back.
+// Thread: worker only. Owner: its client's connection or stream, from the worker's free list. Ends: finish(),
+// which hands it back.
 #pragma once
 
 #include "palier/base/buffer.h"
@@ -24,7 +24,7 @@
 
 namespace palier::proxy {
 
-class ClientConnection;
+class ClientStream;
 class WorkerCore;
 
 class Exchange final : private pool::BackendUser, private pool::Waiter, private net::Task {
@@ -37,14 +37,17 @@ class Exchange final : private pool::BackendUser, private pool::Waiter, private 
     /// Gives back what an unused exchange must not hold: its buffer and its snapshot.
     void recycle();
 
-    // For the client connection.
+    // For the client's connection or stream.
 
-    /// Takes a request whose head was parsed, and as many of the bytes after it as belong to its body; the
-    /// views need to live for this call only. Returns how many it took. Nothing is sent before start().
-    [[nodiscard]] std::size_t begin(ClientConnection& client, const http::RequestHead& head, char* rest,
-                                    char* rest_end, std::uint64_t first_byte_us, std::size_t head_size);
-    /// Takes a connection whose request head was refused, to answer with `status` and close.
-    void begin_refused(ClientConnection& client, std::uint16_t status, Termination reason);
+    /// Takes a request whose head was parsed; the views need to live for this call only. `body`: how its body
+    /// comes, which for HTTP/2 is not how it goes on to the backend. Nothing is sent before start().
+    void begin(ClientStream& client, const http::RequestHead& head, http::BodyLength body,
+               std::uint64_t first_byte_us, std::size_t head_size);
+    /// Takes body bytes that came with the head, before start(), so that one send takes both and another try
+    /// finds both. Returns how many of them belonged to this request.
+    [[nodiscard]] std::size_t hold_body(char* begin, char* end);
+    /// Takes a client whose request head was refused, to answer with `status` and close.
+    void begin_refused(ClientStream& client, std::uint16_t status, Termination reason);
     void start();
 
     [[nodiscard]] bool wants_body() const;
@@ -53,7 +56,9 @@ class Exchange final : private pool::BackendUser, private pool::Waiter, private 
     [[nodiscard]] net::IoStatus splice_body(net::Socket& client);
     /// More of the body, in the scratch buffer; returns how much of it belonged to this request.
     [[nodiscard]] std::size_t take_body(char* begin, char* end);
-    /// The client's socket has taken all that was written.
+    /// The body has ended, where its bytes do not tell: as HTTP/2's. Before start(), or while wants_body().
+    void end_body(std::string_view trailers);
+    /// The client has taken all that was written.
     void on_client_drained();
     /// The client will send no more.
     void on_client_eof();
@@ -91,7 +96,6 @@ class Exchange final : private pool::BackendUser, private pool::Waiter, private 
     // exchange_request.cc: routing and the way to the backend
     void take_head(const http::RequestHead& head);
     [[nodiscard]] std::string_view host_of_pool() const;
-    [[nodiscard]] std::size_t hold_body(char* begin, char* end);
     void redirect(const config::RedirectAction& action);
     void respond(const config::RespondAction& action);
     void choose_server();
@@ -102,6 +106,7 @@ class Exchange final : private pool::BackendUser, private pool::Waiter, private 
     void send_request();
     [[nodiscard]] bool flush_backend();
     void write_to_backend(const char* begin, const char* end);
+    void write_last_chunk_to_backend(std::string_view trailers);
     [[nodiscard]] std::string_view sent_field(std::string_view name) const;
 
     // exchange_response.cc: the way back
@@ -111,7 +116,7 @@ class Exchange final : private pool::BackendUser, private pool::Waiter, private 
     void take_response_head(char* begin, char* end);
     void start_response(const http::ResponseHead& head, char* place, std::string_view rest);
     void relay_response(char* begin, char* end);
-    void forward_informational(const http::ResponseHead& head);
+    void inform(const http::ResponseHead& head);
     void response_complete();
     void on_backend_closed();
 
@@ -141,7 +146,7 @@ class Exchange final : private pool::BackendUser, private pool::Waiter, private 
     void arm_backend(std::chrono::milliseconds delay);
 
     WorkerCore& core_;
-    ClientConnection* client_ = nullptr;
+    ClientStream* client_ = nullptr;
     SnapshotPin snapshot_;
     const config::RouteConfig* route_ = nullptr;
     pool::WorkerPool* pool_ = nullptr;
@@ -158,6 +163,7 @@ class Exchange final : private pool::BackendUser, private pool::Waiter, private 
     base::Buffer request_;
     std::size_t request_sent_ = 0;
     http::BodyReader request_body_;
+    http::Framing request_framing_ = http::Framing::none;  // towards the backend
     http::Method method_ = http::Method::get;
     std::unique_ptr<net::Pipe> request_pipe_;  // while a large body is spliced
     bool awaits_continue_ = false;  // the client holds its body back until a 100 (RFC 9110 section 10.1.1)
@@ -167,13 +173,11 @@ class Exchange final : private pool::BackendUser, private pool::Waiter, private 
     bool head_request_ = false;
     bool wants_upgrade_ = false;
     bool client_keep_alive_ = true;
-    std::uint8_t client_minor_ = 1;
 
     // The response.
     http::BodyReader response_body_;
     std::unique_ptr<net::Pipe> response_pipe_;  // while a large body is spliced
     http::Framing response_framing_ = http::Framing::none;
-    base::Buffer tail_;            // a last chunk that found no room behind its body
     std::uint32_t read_size_ = 0;  // grows while reads come back full
     std::uint32_t head_seen_ = 0;
     std::uint8_t informational_ = 0;

@@ -23,6 +23,7 @@ namespace palier::proxy {
     X(client_timeout_body, true, client, "the request body stopped coming")                             \
     X(client_write_timeout, true, client, "the client stopped taking the answer")                       \
     X(bad_request, true, client, "the request was malformed or ambiguous")                              \
+    X(plain_http, true, client, "the client spoke HTTP without TLS to a listener with TLS")             \
     X(head_too_large, true, client, "the request head was beyond limits.header_size or limits.headers") \
     X(target_too_long, true, client, "the request target alone was beyond limits.header_size")          \
     X(body_too_large, true, client, "the request body was beyond limits.body")                          \
@@ -60,6 +61,9 @@ inline constexpr auto kTerminations = std::to_array<TerminationFacts>({
 });
 
 #undef PALIER_TERMINATIONS
+
+/// Of a request that was refused with `status` because of its head.
+[[nodiscard]] Termination termination_of(std::uint16_t status);
 
 [[nodiscard]] constexpr const TerminationFacts& facts_of(Termination reason) {
     return kTerminations[static_cast<std::size_t>(reason)];

@@ -7,13 +7,17 @@
 #include "palier/base/intrusive_list.h"
 #include "palier/base/log.h"
 #include "palier/http/h1_parser.h"
+#include "palier/http/h2_session.h"
 #include "palier/net/loop.h"
 #include "palier/net/pipe.h"
 #include "palier/pool/worker_pool.h"
 #include "palier/proxy/access_log.h"
 #include "palier/proxy/scratch.h"
 #include "palier/proxy/snapshot.h"
+#include "palier/tls/transport.h"
 
+#include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <random>
@@ -24,6 +28,20 @@ namespace palier::proxy {
 
 class ClientConnection;
 class Exchange;
+
+/// Gathers the output of a whole turn, so that it leaves in one piece.
+class LateOutput : public base::ListLink<LateOutput> {
+  public:
+    virtual void on_turn_end() = 0;
+
+  protected:
+    ~LateOutput() = default;
+};
+
+/// What one worker saw of HTTP/2's abuse. Thread: written by the worker, read by any.
+struct H2Stats {
+    std::array<std::atomic<std::uint64_t>, http::kH2Floods> floods{};
+};
 
 class WorkerCore {
   public:
@@ -39,7 +57,8 @@ class WorkerCore {
     [[nodiscard]] std::unique_ptr<Exchange> take_exchange();
     /// Gives an exchange back once the stack has unwound.
     void retire(std::unique_ptr<Exchange> exchange);
-    /// At the end of a turn: what was retired may be taken again.
+    /// At the end of a turn: late outputs are sent, and what was retired may be taken again.
+    void end_turn();
     void recycle_retired();
 
     /// An empty pipe; null when there is none to be had.
@@ -59,13 +78,19 @@ class WorkerCore {
     net::Loop& loop;
     base::BufferCache buffers;
     Scratch scratch;
+    tls::Workspace tls_workspace{buffers};
+    http::H2Workspace h2_workspace;
     base::Buffer head_out;     // a head on its way out; empty between calls
+    base::Buffer frames_out;   // HTTP/2 frames on their way out; empty between calls
     std::string path_storage;  // of http::canonical_path()
     http::RequestParser request_parser;
     http::ResponseParser response_parser;
     SnapshotPin snapshot;  // the current one
     pool::PoolSet pools;
     AccessLog access_log;
+    base::IntrusiveList<LateOutput> late_outputs;  // who has output to gather at the end of the turn
+    H2Stats h2_stats;
+    base::RateLimitedLog flood_log{1'000};
     base::IntrusiveList<ClientConnection> connections;
     std::size_t connection_count = 0;
     base::RateLimitedLog shortage{10'000};  // of descriptors or ports, when connecting

@@ -1,8 +1,8 @@
 // Transport: a connected socket, encrypted or not. What connections read and write through.
 //
-// Plain, it is its socket, at the price of one comparison a call. With TLS, records are unsealed from what one
-// recv brought and sealed into one buffer that one send takes; what the socket does not take of that is kept,
-// sealed, and goes before anything else. An idle transport owns no buffer.
+// Plain, it is its socket, at the price of one comparison a call. With TLS, records are unsealed from what
+// one recv brought and sealed into one buffer that one send takes; what the socket does not take of that is
+// kept, sealed, and goes before anything else. An idle transport owns no buffer.
 //
 // Thread: that of its loop. Owner: a connection. Ends: close() or the destructor.
 #pragma once
@@ -36,8 +36,8 @@ class Workspace {
 enum class Handshake : std::uint8_t {
     done,
     again,       // an event will tell
-    plain_http,  // the client speaks HTTP without TLS: the transport is plain again, and its bytes are unread
-    failed,      // the alert is on its way; why() tells
+    plain_http,  // the client speaks HTTP without TLS: the transport is plain again, what was read is gone
+    failed,      // the alert was sent; why() tells
 };
 
 class Transport {
@@ -50,8 +50,10 @@ class Transport {
     [[nodiscard]] net::Socket& socket() { return socket_; }
     [[nodiscard]] bool encrypted() const { return session_ != nullptr; }
 
-    /// The TCP connection is there: from now on TLS is spoken. False: no memory.
-    [[nodiscard]] bool start_server(const ServerContext& context, Workspace& workspace);
+    /// The TCP connection is there: from now on TLS is spoken, beginning with the bytes `already_read`.
+    /// False: no memory.
+    [[nodiscard]] bool start_server(const ServerContext& context, Workspace& workspace,
+                                    std::string_view already_read = {});
     [[nodiscard]] bool start_client(const ClientContext& context, Workspace& workspace);
     /// Goes on with the handshake; to be called at each event until it is not `again`.
     [[nodiscard]] Handshake handshake();
@@ -87,9 +89,11 @@ class Transport {
     /// Sends them; ok: none is left.
     [[nodiscard]] net::IoResult flush();
 
-    [[nodiscard]] bool quiet() { return !(session_ && holds_input()) && socket_.quiet(); }
+    /// Open, and with nothing to read; TLS takes in what its peer says about the session meanwhile.
+    [[nodiscard]] bool quiet() { return session_ ? quiet_records() : socket_.quiet(); }
     /// Says that no more will come: close_notify, then FIN.
     void shutdown_write();
+    /// With close_notify, if the peer can still take it.
     void close();
     void close_with_reset();
 
@@ -100,6 +104,7 @@ class Transport {
     [[nodiscard]] bool holds_output() const;
     [[nodiscard]] net::IoResult read_records(char* data, std::size_t size);
     [[nodiscard]] net::IoResult write_records(std::string_view bytes);
+    [[nodiscard]] bool quiet_records();
 
     net::Socket socket_;
     std::unique_ptr<Session> session_;

@@ -56,6 +56,12 @@ TEST_CASE("Framing and persistence are the caller's") {
           begin + "Content-Length: 18446744073709551615\r\nConnection: close\r\n\r\n");
 }
 
+TEST_CASE("Lines are added where the listener asks for them") {
+    CHECK(written({"HTTP/1.1 200 OK\r\nA: b\r\nContent-Length: 1\r\n\r\n"},
+                  {.extra_fields = "S: t\r\nU: v\r\n"}) ==
+          "HTTP/1.1 200 OK\r\nA: b\r\nContent-Length: 1\r\nS: t\r\nU: v\r\n\r\n");
+}
+
 TEST_CASE("Responses without a body") {
     CHECK(written({"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nA: b\r\n\r\n", Method::head}) ==
           "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nA: b\r\n\r\n");

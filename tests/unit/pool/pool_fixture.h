@@ -84,7 +84,7 @@ class SharedPool {
 class TestWorker {
   public:
     explicit TestWorker(SharedPool& shared, unsigned index = 0, std::uint64_t seed = 0)
-        : environment_{loop, buffers_, index, kHourMs, seed}, pool(environment_, shared.snapshot) {
+        : environment_{loop, buffers_, tls_, index, kHourMs, seed}, pool(environment_, shared.snapshot) {
         base::log_start(base::LogLevel::error);
     }
 
@@ -123,6 +123,7 @@ class TestWorker {
 
   private:
     base::BufferCache buffers_;
+    tls::Workspace tls_{buffers_};
     pool::PoolEnvironment environment_;
 
   public:

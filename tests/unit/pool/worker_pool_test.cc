@@ -473,13 +473,14 @@ TEST_CASE("an update keeps what is known of a server: its ejection and its claim
 TEST_CASE("a set of pools keeps by name the pools that stay, and lets go of the others") {
     palier::net::Loop loop;
     palier::base::BufferCache buffers;
+    palier::tls::Workspace workspace(buffers);
     StateTable states(1);
     const auto snapshot = [&](const std::string& name) {
         auto config = pool_of({{.name = "a"}});
         config.name = name;
         return make_pool_snapshot(config, {}, states);
     };
-    PoolSet pools(PoolEnvironment{loop, buffers});
+    PoolSet pools(PoolEnvironment{loop, buffers, workspace});
     const std::vector<std::shared_ptr<const PoolSnapshot>> before{snapshot("one"), snapshot("two")};
     pools.update(before, kHourMs);
     WorkerPool& one = pools.at(0);

@@ -4,7 +4,7 @@
 #include "allocation_count.h"
 #include "catch.h"
 #include "palier/net/listener.h"
-#include "palier/proxy/client_connection.h"
+#include "palier/proxy/h1_connection.h"
 #include "palier/proxy/worker_core.h"
 
 #include <memory>
@@ -54,7 +54,9 @@ class Backend {
 
 std::shared_ptr<const proxy::Snapshot> snapshot_for(const base::SocketAddress& backend) {
     auto config = std::make_shared<config::Config>();
-    config->listeners.push_back({.name = "http", .addresses = {*base::SocketAddress::parse("127.0.0.1:0")}});
+    auto& listener = config->listeners.emplace_back();
+    listener.name = "http";
+    listener.addresses = {*base::SocketAddress::parse("127.0.0.1:0")};
     config::PoolConfig pool;
     pool.name = "web";
     config::ServerConfig server;
@@ -75,10 +77,10 @@ std::shared_ptr<const proxy::Snapshot> snapshot_for(const base::SocketAddress& b
 }
 
 /// What app::Worker does at the end of a turn.
-class Recycler final : public net::TurnObserver {
+class TurnEnd final : public net::TurnObserver {
   public:
-    explicit Recycler(proxy::WorkerCore& core) : core_(core) {}
-    void on_turn_end() override { core_.recycle_retired(); }
+    explicit TurnEnd(proxy::WorkerCore& core) : core_(core) {}
+    void on_turn_end() override { core_.end_turn(); }
 
   private:
     proxy::WorkerCore& core_;
@@ -93,8 +95,8 @@ TEST_CASE("a keep-alive request allocates nothing in steady state") {
     std::uint64_t allocations = 0;
     {
         proxy::WorkerCore core(loop, 0, snapshot_for(backend.address()), nullptr);
-        Recycler recycler(core);
-        loop.observe_turns(recycler);
+        TurnEnd turn_end(core);
+        loop.observe_turns(turn_end);
         auto [ours, client] = test::socket_pair();
         proxy::ClientConnection::accept(core, facts, ours.release(), base::SocketAddress());
 
@@ -133,8 +135,8 @@ TEST_CASE(
     const proxy::ListenerFacts facts{.index = 0, .name = "http", .port = "80", .scheme = "http"};
     {
         proxy::WorkerCore core(loop, 0, snapshot_for(net::bound_address(listener.get())), nullptr);
-        Recycler recycler(core);
-        loop.observe_turns(recycler);
+        TurnEnd turn_end(core);
+        loop.observe_turns(turn_end);
         auto [ours, client] = test::socket_pair();
         proxy::ClientConnection::accept(core, facts, ours.release(), base::SocketAddress());
 
@@ -176,5 +178,5 @@ TEST_CASE(
 
 TEST_CASE("an idle connection is small") {
     // The memory of ten thousand idle visitors is mostly this.
-    CHECK(sizeof(proxy::ClientConnection) <= 320);
+    CHECK(sizeof(proxy::H1Connection) <= 352);
 }

@@ -1,0 +1,26 @@
+// ListenerFacts: what a connection must know of the listener it came through.
+// Thread: immutable, any. Owner: the worker's gate; outlives its connections.
+#pragma once
+
+#include "palier/config/config.h"
+#include "palier/tls/server_context.h"
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace palier::proxy {
+
+struct ListenerFacts {
+    std::size_t index = 0;  // in Config::listeners
+    std::string name{};
+    std::string port{};         // as text, for X-Forwarded-Port
+    std::string_view scheme{};  // "http" or "https"
+    config::ProxyProtocol proxy_protocol = config::ProxyProtocol::off;
+    std::shared_ptr<const tls::ServerContext> tls{};  // null: plain
+    bool http2 = false;                               // plain, and may begin with HTTP/2's preface
+    std::string response_fields{};                    // lines for every response, each with its CRLF
+};
+
+}  // namespace palier::proxy
