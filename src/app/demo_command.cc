@@ -1,11 +1,14 @@
 #include "app/demo_command.h"
 
 #include "app/commands.h"
+#include "app/memory_file.h"
 #include "app/supervisor.h"
 #include "palier/config/load.h"
 #include "palier/demo/front.h"
 #include "palier/demo/guide.h"
+#include "palier/net/listener.h"
 #include "palier/net/mailbox.h"
+#include "palier/tls/self_signed.h"
 
 #include <array>
 #include <memory>
@@ -13,6 +16,7 @@
 #include <vector>
 
 #include <fmt/core.h>
+#include <unistd.h>
 
 namespace palier::app {
 namespace {
@@ -61,6 +65,31 @@ class Fronts {
     std::thread thread_;
 };
 
+/// A port of 127.0.0.1 that is free at this moment.
+base::Result<std::uint16_t> free_port() {
+    const auto descriptor = net::listen_on(*base::SocketAddress::parse("127.0.0.1:0"), false);
+    if (!descriptor) return std::unexpected(descriptor.error());
+    const std::uint16_t port = net::bound_address(*descriptor).port();
+    ::close(*descriptor);
+    return port;
+}
+
+base::Result<demo::ProxyPorts> ports_of(const DemoOptions& options) {
+    demo::ProxyPorts ports{.http = options.port, .https = options.tls_port};
+    if (ports.https != 0) return ports;
+    const auto port = free_port();
+    if (!port) return std::unexpected(port.error());
+    ports.https = *port;
+    return ports;
+}
+
+base::Result<MemoryFile> make_certificate() {
+    const std::array<std::string, 3> names{"localhost", "127.0.0.1", "::1"};
+    const auto pem = tls::self_signed_pem(names);
+    if (!pem) return std::unexpected(pem.error());
+    return MemoryFile::holding(*pem);
+}
+
 int refuse(const std::string& message) {
     fmt::print(stderr, "palier: {}\n", message);
     return kRefused;
@@ -72,17 +101,20 @@ int demo_command(const DemoOptions& options) {
     Fronts fronts;
     if (const auto listening = fronts.listen(); !listening) return refuse(listening.error().message);
     const auto addresses = fronts.addresses();
-    const std::string text = demo::config_text(options.port, addresses);
+    const auto ports = ports_of(options);
+    if (!ports) return refuse(ports.error().message);
     if (options.print_config) {
-        fmt::print("{}", text);
+        fmt::print("{}", demo::config_text(*ports, addresses, ""));
         return kDone;
     }
-    auto config = config::load_text(text, "demo", ".");
+    const auto certificate = make_certificate();
+    if (!certificate) return refuse(certificate.error().message);
+    auto config = config::load_text(demo::config_text(*ports, addresses, certificate->path()), "demo", ".");
     if (!config) return refuse(config.error().front().to_string());
     fronts.start();
     Supervisor supervisor(std::move(*config));
     if (const auto started = supervisor.start(); !started) return refuse(started.error().message);
-    fmt::print("{}", demo::what_to_try("palier", options.port, addresses));
+    fmt::print("{}", demo::what_to_try("palier", *ports, addresses));
     std::fflush(stdout);
     supervisor.run();
     return kDone;

@@ -7,8 +7,9 @@
 namespace palier::app {
 
 struct DemoOptions {
-    std::uint16_t port = 8080;  // of the proxy, on 127.0.0.1
-    bool print_config = false;  // print the configuration instead of serving
+    std::uint16_t port = 8080;      // of the proxy, on 127.0.0.1
+    std::uint16_t tls_port = 8443;  // the same over TLS; 0: any free one
+    bool print_config = false;      // print the configuration instead of serving
 };
 
 /// Serves until a signal; returns the exit code.

@@ -31,6 +31,8 @@ int main(int argc, char** argv) {
     auto* demo = app.add_subcommand("demo", "three fronts and a proxy on this machine, no file needed");
     demo->add_option("--port", demo_options.port, "the proxy's port on 127.0.0.1")
         ->check(CLI::Range(1, 65535));
+    demo->add_option("--tls-port", demo_options.tls_port, "its port for https; 0: any free one")
+        ->check(CLI::Range(0, 65535));
     demo->add_flag("--print-config", demo_options.print_config, "print the proxy's configuration and exit");
 
     auto* version = app.add_subcommand("version", "print the version");

@@ -59,6 +59,20 @@ bool is_from_proxy(std::string_view name) {
     return lower.starts_with("x-forwarded-") || lower == "x-request-id" || lower == "forwarded";
 }
 
+/// The scheme that the visitor used, as the proxy says: "" for one who came directly.
+std::string_view scheme_of(const SeenRequest& request) {
+    const std::string_view said = request.field("X-Forwarded-Proto");
+    return said == "http" || said == "https" ? said : "";
+}
+
+/// A front is called in HTTP/1.1, whatever the visitor spoke to the proxy. The browser knows that.
+constexpr std::string_view kProtocol = R"html(<script>
+const visit=performance.getEntriesByType('navigation')[0];
+const protocol={h2:'HTTP/2','http/1.1':'HTTP/1.1'}[visit&&visit.nextHopProtocol];
+if(protocol)document.getElementById('way').append(', '+protocol);
+</script>
+)html";
+
 constexpr std::string_view kStyle = R"css(
 *{box-sizing:border-box}
 :root{color-scheme:light dark;--page:#f6f7f9;--card:#fff;--ink:#1b1f27;--soft:#5d6675;--line:#e3e6eb}
@@ -104,6 +118,12 @@ std::string fields_table(const SeenRequest& request) {
     return rows;
 }
 
+std::string way_of(const SeenRequest& request) {
+    const std::string_view scheme = scheme_of(request);
+    if (scheme.empty()) return "<p>You came directly, past the proxy.</p>";
+    return fmt::format("<p id=\"way\">You came by {}</p>\n{}", scheme, kProtocol);
+}
+
 }  // namespace
 
 bool wants_html(std::string_view accept) {
@@ -121,8 +141,8 @@ std::string html_page(const FrontView& front, const SeenRequest& request, std::s
         // Without it browsers ask for /favicon.ico, which would take a turn in the rotation.
         "<link rel=\"icon\" href=\"data:,\">\n"
         "<style>:root{{--front:{2};--front-dark:{3}}}{4}</style>\n</head>\n<body>\n<main>\n"
-        "<header><h1>{0}</h1><p>answered · weight {5} · its request number {1}</p></header>\n",
-        name, front.requests, colour.light, colour.dark, kStyle, front.weight);
+        "<header><h1>{0}</h1><p>answered · weight {5} · its request number {1}</p>{6}</header>\n",
+        name, front.requests, colour.light, colour.dark, kStyle, front.weight, way_of(request));
     if (!note.empty()) fmt::format_to(std::back_inserter(page), "<p class=\"note\">{}</p>\n", escaped(note));
     fmt::format_to(
         std::back_inserter(page),
@@ -137,7 +157,10 @@ std::string html_page(const FrontView& front, const SeenRequest& request, std::s
 }
 
 std::string text_page(const FrontView& front, const SeenRequest& request, std::string_view note) {
-    std::string page = fmt::format("{} · request {}\n", front.name, front.requests);
+    std::string page = fmt::format("{} · request {}", front.name, front.requests);
+    if (const std::string_view scheme = scheme_of(request); !scheme.empty())
+        fmt::format_to(std::back_inserter(page), " · came by {}", scheme);
+    page += '\n';
     if (!note.empty()) fmt::format_to(std::back_inserter(page), "{}\n", note);
     fmt::format_to(std::back_inserter(page), "\n{} {}\n", request.method, request.target);
     for (const SeenField& field : request.fields) {

@@ -24,7 +24,8 @@ struct FrontView {
 [[nodiscard]] std::string html_page(const FrontView& front, const SeenRequest& request,
                                     std::string_view note);
 
-/// First line "front1 · request 12"; then the request's lines as the front saw them.
+/// First line "front1 · request 12 · came by https", without the last where no proxy says so; then the
+/// request's lines as the front saw them.
 [[nodiscard]] std::string text_page(const FrontView& front, const SeenRequest& request,
                                     std::string_view note);
 

@@ -1,14 +1,15 @@
 """The command line: version, check, refusals to start, and the demo."""
 
 import re
+import shutil
 import signal
 import socket
 import subprocess
 from collections import Counter
 
 import pytest
-from harness import (BINARY, Child, RawClient, free_port, is_listening, listening_sockets, run_palier, server, site,
-                     to_toml, wait_for)
+from harness import (BINARY, ROOT, Child, RawClient, free_port, is_listening, listening_sockets, make_ca,
+                     make_certificate, run_palier, server, site, to_toml, wait_for)
 
 
 def test_version():
@@ -95,6 +96,20 @@ def test_syntax_error_has_its_place(tmp_path):
     assert done.returncode == 1 and f"{bad}:2:" in done.stdout + done.stderr
 
 
+def test_check_accepts_every_example(tmp_path):
+    """With the files that the examples name beside them, as an operator would have them."""
+    conf = shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    ca = make_ca(tmp_path)
+    make_certificate(conf / "certs", ["www.example.com", "partners.example.com"], ca)
+    for name in ("clients-ca.pem", "backends-ca.pem"):
+        shutil.copy(ca.crt, conf / name)
+    examples = sorted(conf.glob("*.toml"))
+    assert len(examples) >= 9
+    for example in examples:
+        done = run_palier("check", "-c", example)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("word", ["health", "state_file"])
 def test_what_is_not_yet_available_is_refused(tmp_path, word):
     config = site([server("a", "127.0.0.1:8081")])
@@ -152,7 +167,7 @@ def test_workers_option_wins_over_the_file(raw_backend, start_palier):
 def demo(tmp_path):
     """A running `palier demo`: (its port, the child)."""
     port = free_port()
-    child = Child([BINARY, "demo", "--port", port], tmp_path, "demo")
+    child = Child([BINARY, "demo", "--port", port, "--tls-port", 0], tmp_path, "demo")
     try:
         def ready() -> bool:
             assert child.running(), child.stdout() + child.stderr()
@@ -198,6 +213,24 @@ def test_demo_curl_loop(demo):
     assert done.stdout.count(b"front") >= 6
 
 
+def test_demo_speaks_tls_and_http2(demo):
+    _, child = demo
+    url = re.search(r"https://localhost:\d+/", child.stdout())[0]
+    for version in ("1.1", "2"):
+        answer = subprocess.run(["curl", "-sSk", f"--http{version}", "-w", "HTTP/%{http_version}", url],
+                                capture_output=True, text=True, check=True).stdout
+        assert answer.endswith(f"HTTP/{version}")
+        assert "came by https" in answer.splitlines()[0]
+        assert "X-Forwarded-Proto: https" in answer
+
+
+def test_demo_speaks_http2_to_those_who_begin_with_it(demo):
+    port, _ = demo
+    answer = subprocess.run(["curl", "-sS", "--http2-prior-knowledge", "-w", "HTTP/%{http_version}",
+                             f"http://127.0.0.1:{port}/"], capture_output=True, text=True, check=True).stdout
+    assert answer.endswith("HTTP/2") and "came by http" in answer.splitlines()[0]
+
+
 def test_demo_configuration_can_be_kept(tmp_path):
     printed = run_palier("demo", "--print-config", "--port", free_port())
     assert printed.returncode == 0
@@ -206,6 +239,20 @@ def test_demo_configuration_can_be_kept(tmp_path):
     done = run_palier("check", "-c", file)
     assert done.returncode == 0, done.stdout + done.stderr
     assert printed.stdout.count("weight") >= 3
+
+
+def test_demo_configuration_can_be_kept_with_tls(tmp_path):
+    """As its comments say: run the command, take the "# " away."""
+    before, after = run_palier("demo", "--print-config").stdout.split("# HTTPS", 1)
+    comment, after = after.split("\n\n", 1)
+    explained, listener = comment.split("# [[listener]]", 1)
+    command = "".join(re.findall(r"^#     (.*?)\\?$", explained, re.MULTILINE))
+    subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True, capture_output=True)
+    file = tmp_path / "demo.toml"
+    file.write_text(before + re.sub(r"^# ?", "", "# [[listener]]" + listener, flags=re.MULTILINE) + "\n\n" + after)
+    done = run_palier("check", "-c", file)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert 'name    = "https"\n' in file.read_text()
 
 
 def test_demo_on_a_busy_port(tmp_path):

@@ -15,11 +15,19 @@ struct FrontAddress {
     unsigned weight = 1;
 };
 
-/// The TOML text of a proxy on 127.0.0.1:`port` with these fronts in one pool.
-[[nodiscard]] std::string config_text(std::uint16_t port, std::span<const FrontAddress> fronts);
+/// Where the demo's proxy listens, on 127.0.0.1.
+struct ProxyPorts {
+    std::uint16_t http = 0;
+    std::uint16_t https = 0;
+};
+
+/// The TOML text of a proxy with these fronts in one pool. `certificate` is the path of its PEM file; without
+/// one the https listener is a comment that says how to get there.
+[[nodiscard]] std::string config_text(const ProxyPorts& ports, std::span<const FrontAddress> fronts,
+                                      std::string_view certificate);
 
 /// The text to print once the proxy listens. `program`: how palier was called, for commands to copy.
-[[nodiscard]] std::string what_to_try(std::string_view program, std::uint16_t port,
+[[nodiscard]] std::string what_to_try(std::string_view program, const ProxyPorts& ports,
                                       std::span<const FrontAddress> fronts);
 
 }  // namespace palier::demo

