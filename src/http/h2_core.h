@@ -144,6 +144,7 @@ class H2Session::Core {
     void give_up(H2Error error);
     void fail(int error);
     void keep_block();
+    void goaway_sent(const nghttp2_goaway& goaway);
     void ping_answered(const std::uint8_t* data);
 
     Records& records_;

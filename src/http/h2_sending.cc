@@ -70,7 +70,7 @@ void H2Session::Core::frame_sent(const nghttp2_frame& frame) {
             reset_sent(frame.hd.stream_id, frame.rst_stream.error_code);
             break;
         case NGHTTP2_GOAWAY:
-            if (frame.goaway.error_code != NGHTTP2_NO_ERROR) ended_ = true;
+            goaway_sent(frame.goaway);
             break;
         default:
             break;

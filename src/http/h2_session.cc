@@ -95,10 +95,8 @@ bool H2Session::Core::receive(std::string_view bytes, std::uint64_t now_ms, H2Re
     const ssize_t taken = nghttp2_session_mem_recv(session_, input, bytes.size());
     receiving_ = false;
     if (taken < 0) fail(static_cast<int>(taken));
-    if (nghttp2_session_get_outbound_queue_size(session_) > kH2Queued) {
-        counters_.give_up(H2Flood::queue);
-        give_up(H2Error::enhance_your_calm);
-    }
+    if (nghttp2_session_get_outbound_queue_size(session_) > kH2Queued) counters_.give_up(H2Flood::queue);
+    if (counters_.flood() != H2Flood::none) give_up(H2Error::enhance_your_calm);
     if (unconsumed_ > 0) nghttp2_session_consume_connection(session_, unconsumed_);
     dispatch(receiver);
     if (block_open_) {
@@ -175,11 +173,19 @@ void H2Session::Core::go_away() {
     if (!going_) {
         going_ = true;
         nghttp2_submit_shutdown_notice(session_);
-        nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, kShutdownPing.data());
     } else if (!gone_) {
         gone_ = true;
         nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_),
                               NGHTTP2_NO_ERROR, nullptr, 0);
+    }
+}
+
+/// nghttp2 sends a PING before all else, so it is submitted when the notice is out.
+void H2Session::Core::goaway_sent(const nghttp2_goaway& goaway) {
+    if (goaway.error_code != NGHTTP2_NO_ERROR) {
+        ended_ = true;
+    } else if (going_ && !gone_) {
+        nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, kShutdownPing.data());
     }
 }
 
