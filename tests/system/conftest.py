@@ -85,16 +85,16 @@ def secure(start_palier, raw_backend, ca, certs):
     """Factory of paliers with one TLS listener, which is the first: secure(tls={...}, **keys of site()).
 
     Without certificates in `certs`, one for test.example is made, which is also the default. `backend`: what is
-    behind it, by default one that echoes; `listener`: further keys of the listener."""
+    behind it, by default one that echoes; `listener`: further keys of the listener; `more`: further listeners."""
     def start(backend: RawBackend | None = None, tls: dict | None = None, listener: dict | None = None,
-              options: dict | None = None, **config) -> Palier:
+              more: list[dict] | None = None, **config) -> Palier:
         keys = dict(tls or {})
         if not any(certs.iterdir()):
             make_certificate(certs, ["test.example"], ca)
             keys.setdefault("default", "test.example")
         entry = tls_listener(keys.pop("certificates", certs), **keys) | (listener or {})
-        config.setdefault("listener", [entry])
+        config.setdefault("listener", [entry, *(more or [])])
         servers = config.pop("servers", None) or [server("a", (backend or raw_backend()).address)]
-        return start_palier(site(servers, **config), **(options or {}))
+        return start_palier(site(servers, **config))
 
     return start

@@ -92,9 +92,10 @@ class TlsClient(RawClient):
         self.socket.close()
 
 
-def alert_of(failure: ssl.SSLError) -> str:
-    """The alert by which the peer ended a handshake, as OpenSSL names it: unrecognized_name, protocol_version, …"""
-    return re.sub(r"^(TLSV\d+|SSLV\d+)_ALERT_|^TLSV\d+_", "", failure.reason or "").lower()
+def alert_of(failure: OSError) -> str:
+    """The alert by which the peer ended a handshake, as RFC 8446 names it: unrecognized_name, protocol_version, …"""
+    words = re.search(r"\] (?:tlsv\d+|sslv3)(?: alert)? ([a-z ]+)", str(failure))
+    return words[1].strip().replace(" ", "_") if words else ""
 
 
 @dataclass
@@ -144,12 +145,27 @@ _CLOSING_GET = "GET / HTTP/1.1\r\nHost: test.example\r\nConnection: close\r\n\r\
 
 
 def s_client(port: int, *options, name: str | None = "test.example", say: str = _CLOSING_GET,
-             timeout: float = 20.0) -> SClient:
-    """One connection by openssl s_client, which says `say` and then reads until palier closes."""
+             commands: str | None = None, timeout: float = 20.0) -> SClient:
+    """One connection by openssl s_client, which says `say` and then reads until palier closes.
+
+    With `commands` (lines such as "R", see s_client(1)) it obeys them instead, and has to end by itself."""
     sni = ["-noservername"] if name is None else ["-servername", name]
-    command = ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", *sni, "-ign_eof", *map(str, options)]
-    done = subprocess.run(command, input=say.encode(), capture_output=True, timeout=seconds(timeout))
-    return SClient(done.returncode, (done.stdout + done.stderr).decode("latin-1"))
+    command = ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", *sni, *map(str, options)]
+    if commands is None:
+        command.append("-ign_eof")
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        try:
+            if commands is None:
+                text, _ = process.communicate(say.encode(), seconds(timeout))
+            else:
+                process.stdin.write(commands.encode())
+                process.stdin.flush()  # and left open: its end would be a reason for s_client to end
+                process.wait(seconds(timeout))
+                text = process.stdout.read()
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        return SClient(process.returncode, text.decode("latin-1"))
 
 
 def sslscan(port: int, name: str, directory: Path) -> xml.Element:

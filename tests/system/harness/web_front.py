@@ -5,6 +5,7 @@ import shutil
 import signal
 from pathlib import Path
 
+from .certificates import Certificate
 from .ports import free_port, is_listening
 from .process import Child
 from .waiting import wait_for
@@ -30,7 +31,7 @@ http {{
     underscores_in_headers on;
     fastcgi_request_buffering off;
     server {{
-        listen 127.0.0.1:{port} backlog=4096 reuseport;
+        listen 127.0.0.1:{port} backlog=4096 reuseport{tls};
         root {pages};
         add_header X-Front {name} always;
         location = /hello.txt {{ default_type text/plain; return 200 "hello from {name}\\n"; }}
@@ -44,6 +45,11 @@ http {{
             fastcgi_param SCRIPT_FILENAME {pages}/echo.php;
             include {directory}/fastcgi_params;
             fastcgi_request_buffering on;
+        }}
+        location = /https-only {{
+            fastcgi_pass unix:{directory}/fpm.sock;
+            fastcgi_param SCRIPT_FILENAME {pages}/https_only.php;
+            include {directory}/fastcgi_params;
         }}
         location = /download {{
             fastcgi_pass unix:{directory}/fpm.sock;
@@ -102,15 +108,20 @@ class WebFront:
 
     /hello.txt   a few bytes from nginx alone
     /download?bytes=N   N bytes out of PHP
+    /https-only  a redirect to https for those who did not come by it (X-Forwarded-Proto)
     /buffered    as the next, its body collected by nginx first (what a chunked one needs: CGI wants a length)
     anything else   JSON: front, https (as an application tells it), server ($_SERVER), input_size, input_crc32
+
+    With a `certificate`, it speaks only TLS.
     """
 
-    def __init__(self, name: str, directory: Path, workers: int = 1):
+    def __init__(self, name: str, directory: Path, workers: int = 1, certificate: Certificate | None = None):
         self.name, self.port = name, free_port()
         self.directory = directory / f"front-{name}"
         self.directory.mkdir()
-        values = {"name": name, "directory": self.directory, "port": self.port, "pages": _PAGES, "workers": workers}
+        tls = f" ssl; ssl_certificate {certificate.crt}; ssl_certificate_key {certificate.key}" if certificate else ""
+        values = {"name": name, "directory": self.directory, "port": self.port, "pages": _PAGES, "workers": workers,
+                  "tls": tls}
         as_root = os.geteuid() == 0
         self._write("nginx.conf", _NGINX, values, user="user root root;" if as_root else "")
         self._write("fastcgi_params", _FASTCGI_PARAMETERS, values)
