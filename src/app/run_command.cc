@@ -1,6 +1,7 @@
 #include "app/commands.h"
 #include "app/supervisor.h"
 #include "palier/config/load.h"
+#include "palier/tls/check.h"
 
 #include <fmt/core.h>
 
@@ -11,6 +12,17 @@ int report(const std::vector<config::Mistake>& mistakes) {
     for (const config::Mistake& mistake : mistakes)
         fmt::print(stderr, "{}\n", mistake.to_string());
     return kRefused;
+}
+
+/// False when one of them keeps palier from starting.
+bool report(const std::vector<tls::Finding>& findings) {
+    bool fine = true;
+    for (const tls::Finding& finding : findings) {
+        const bool error = finding.severity == tls::Severity::error;
+        fmt::print(stderr, "{}{}\n", error ? "" : "warning: ", finding.message);
+        fine = fine && !error;
+    }
+    return fine;
 }
 
 }  // namespace
@@ -31,6 +43,7 @@ int run_command(const std::string& file, std::optional<unsigned> workers) {
 int check_command(const std::string& file) {
     const auto config = config::load_file(file);
     if (!config) return report(config.error());
+    if (!report(tls::check(*config))) return kRefused;
     fmt::print("{}: ok\n", file);
     return kDone;
 }

@@ -2,7 +2,7 @@
 // store, ticket keys and client authentication.
 //
 // Thread: make() and the stores behind it control; start() any. Owner: shared by the listener's workers.
-// Ends: with the last of its connections' listeners.
+// Ends: with the last of them; connections under way go on.
 #pragma once
 
 #include "palier/base/result.h"
@@ -34,9 +34,9 @@ class ServerContext {
     [[nodiscard]] ssl_st* start() const;
 
   private:
-    struct State;
-    explicit ServerContext(std::unique_ptr<State> state);
-    std::unique_ptr<State> state_;
+    explicit ServerContext(ssl_ctx_st* context) : context_(context) {}
+
+    ssl_ctx_st* context_;  // owns what its callbacks need; connections under way keep it alive
 };
 
 }  // namespace palier::tls
