@@ -44,7 +44,6 @@ BackendConnection::Opening BackendConnection::go_on_opening(std::string& why) {
                 return Opening::failed;
         }
     }
-    connected_ = true;
     return Opening::open;
 }
 

@@ -129,7 +129,7 @@ void Exchange::read_response() {
             case net::IoStatus::ok:
                 break;
         }
-        if (got.size == read_size_) read_size_ = Scratch::kCapacity;
+        if (got.size == read_size_) read_size_ = static_cast<std::uint32_t>(client_->appetite());
         take_response(data, data + got.size);
         if (state_ != State::awaiting && state_ != State::relaying) return;
     }

@@ -53,6 +53,10 @@ ResponseTerms H1Connection::start_response(const http::ResponseHead& head, bool 
     return {framing_, stays};
 }
 
+std::size_t H1Connection::appetite() const {
+    return Scratch::kCapacity;
+}
+
 void H1Connection::drop_response() {
     core_.head_out.clear();
 }

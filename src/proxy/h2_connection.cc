@@ -115,6 +115,14 @@ void H2Connection::on_end(std::int32_t id, std::string_view trailers) {
 }
 
 void H2Connection::on_closed(std::int32_t id, http::H2Error error) {
+    if (making_frames_) {
+        ended_.emplace_back(id, error);
+    } else {
+        close_stream(id, error);
+    }
+}
+
+void H2Connection::close_stream(std::int32_t id, http::H2Error error) {
     const auto found = std::ranges::lower_bound(streams_, id, {}, &id_of);
     if (found == streams_.end() || (*found)->id() != id) return;
     (*found)->closed(error);
@@ -146,15 +154,27 @@ void H2Connection::on_turn_end() {
     if (!closed_ && !broken_) send_frames();
 }
 
-void H2Connection::send_frames() {
-    if (core_.stopping && !draining_ && !dying_) drain();
+void H2Connection::make_frames() {
     base::Buffer& frames = core_.frames_out;
+    making_frames_ = true;
     while (!stuck() && session_.has_output()) {
         session_.produce(frames, kFrames, *this);
         if (frames.empty()) break;
         send(frames.data(), frames.data() + frames.size());
         frames.clear();
     }
+    making_frames_ = false;
+}
+
+void H2Connection::send_now() {
+    if (!making_frames_ && !closed_) make_frames();
+}
+
+void H2Connection::send_frames() {
+    if (core_.stopping && !draining_ && !dying_) drain();
+    make_frames();
+    for (const auto& [id, error] : std::exchange(ended_, {}))
+        close_stream(id, error);
     if (broken_ || stuck() || lingering_) return;
     if (!dying_ && session_.flood() != http::H2Flood::none) give_up();
     if (session_.finished() || (dying_ && !session_.has_output())) {

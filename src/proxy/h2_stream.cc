@@ -11,10 +11,9 @@
 namespace palier::proxy {
 namespace {
 
-constexpr std::size_t kBodyPiece = 128 * 1024;     // bytes given to the exchange at a time
-constexpr std::size_t kHeldOut = 64 * 1024;        // then nothing more is fetched for this stream
-constexpr std::size_t kHeldOutCrowded = 8 * 1024;  // … where the connection's streams hold much together
-constexpr std::size_t kCrowded = 2 * 1024 * 1024;
+constexpr std::size_t kBodyPiece = 128 * 1024;  // bytes given to the exchange at a time
+constexpr std::size_t kSentAtOnce = 8 * 1024;   // pieces as large do not wait for the end of the turn
+constexpr std::size_t kAppetite = 64 * 1024;    // bytes that are kept if the client's window is shut
 
 /// How an HTTP/2 body reaches the exchange: its bytes, and its end told apart.
 http::BodyLength wire_length(const http::BodyLength& body) {
@@ -41,7 +40,6 @@ H2Stream::H2Stream(H2Connection& connection, WorkerCore& core, std::int32_t id)
       id_(id) {}
 
 H2Stream::~H2Stream() {
-    connection_.held_out -= out_.size();
     base::TimerWheel::disarm(timer_);
 }
 
@@ -211,38 +209,48 @@ void H2Stream::end_tunnel() {
     write({});
 }
 
-/// Keeps bytes of the body until the session asks for them.
+/// Sends a large piece of the body at once, as far as the client's windows are open; keeps the rest, and
+/// small pieces for the end of the turn.
 void H2Stream::write(std::string_view bytes) {
     if (lost_) return;
-    if (!bytes.empty()) {
-        if (out_.empty()) wait_for(Waiting::write, connection_.deadlines().client_write);
-        out_.append(bytes);
-        connection_.held_out += bytes.size();
-    }
     connection_.session().resume(id_);
     connection_.has_output();
+    if (bytes.size() >= kSentAtOnce && out_.empty()) {
+        fresh_ = bytes;
+        connection_.send_now();
+        bytes = std::exchange(fresh_, {});
+    }
+    if (bytes.empty() || lost_) return;
+    if (out_.empty()) wait_for(Waiting::write, connection_.deadlines().client_write);
+    out_.append(bytes);
 }
 
 void H2Stream::take(base::Buffer& out, std::size_t size) {
-    const bool was_blocked = blocked();
+    if (!fresh_.empty()) {
+        out.append(fresh_.substr(0, size));
+        fresh_.remove_prefix(size);
+        return;
+    }
     out.append(out_.view().substr(0, size));
     out_.consume(size);
-    connection_.held_out -= size;
-    if (out_.empty()) {
-        out_.release();
-        wait_for_nothing(Waiting::write);
-    } else {
+    if (!out_.empty()) {
         wait_for(Waiting::write, connection_.deadlines().client_write);
+        return;
     }
-    if (was_blocked && exchange_ && !blocked()) {
-        drained_ = true;
-        connection_.call_attention(*this);
-    }
+    out_.release();
+    wait_for_nothing(Waiting::write);
+    if (!exchange_ || out_ended_) return;
+    drained_ = true;
+    connection_.call_attention(*this);
 }
 
+/// Nothing is fetched while something is kept: the backend's connection holds it better than we do.
 bool H2Stream::blocked() const {
-    if (lost_) return true;
-    return out_.size() >= (connection_.held_out >= kCrowded ? kHeldOutCrowded : kHeldOut);
+    return lost_ || (!out_.empty() && !out_ended_);
+}
+
+std::size_t H2Stream::appetite() const {
+    return kAppetite;
 }
 
 void H2Stream::resume_body() {

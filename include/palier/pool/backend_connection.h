@@ -54,7 +54,6 @@ class BackendConnection final : public net::Deferred,
     /// The socket has taken all that was written, and out() is empty.
     [[nodiscard]] bool drained() const { return out_.empty() && !transport_.sealed(); }
 
-    [[nodiscard]] bool connected() const { return connected_; }
     /// It has served an exchange before: a close before the next response is nobody's failure.
     [[nodiscard]] bool reused() const { return reused_; }
 
@@ -77,7 +76,6 @@ class BackendConnection final : public net::Deferred,
     base::Timer timer_;
     base::Buffer in_;
     base::Buffer out_;
-    bool connected_ = false;
     bool reused_ = false;
 };
 

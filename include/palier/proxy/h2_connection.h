@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace palier::proxy {
@@ -39,10 +40,10 @@ class H2Connection final : public ClientConnection, private LateOutput, private 
     [[nodiscard]] const config::TimeoutsConfig& deadlines() const { return timeouts(); }
     /// There is output to gather at the end of this turn.
     void has_output();
+    /// Makes and sends what frames there are. Streams that end by that live on until the turn does.
+    void send_now();
     /// `stream` wants to be attended to in the next turn.
     void call_attention(H2Stream& stream);
-    /// Response bytes that are held for the client, over all streams.
-    std::size_t held_out = 0;
 
   private:
     explicit H2Connection(ClientConnection& former);
@@ -65,12 +66,16 @@ class H2Connection final : public ClientConnection, private LateOutput, private 
     [[nodiscard]] H2Stream* find(std::int32_t id);
     void attend_to_streams();
     void send_frames();
+    void make_frames();
+    void close_stream(std::int32_t id, http::H2Error error);
     void drain();
 
     http::H2Session session_;
-    std::vector<std::unique_ptr<H2Stream>> streams_;  // by id
-    std::vector<std::int32_t> begun_;                 // in this read
+    std::vector<std::unique_ptr<H2Stream>> streams_;             // by id
+    std::vector<std::int32_t> begun_;                            // in this read
+    std::vector<std::pair<std::int32_t, http::H2Error>> ended_;  // while frames are made
     base::IntrusiveList<H2Stream> attention_;
+    bool making_frames_ = false;
     bool served_ = false;    // at least one request has come
     bool draining_ = false;  // GOAWAY is said
     bool dying_ = false;     // only what produce() still has is sent

@@ -71,13 +71,14 @@ class H2Stream final : private ClientStream, private http::H2Source, public base
     void write_tunnel(const char* begin, const char* end) override;
     void end_tunnel() override;
     [[nodiscard]] bool blocked() const override;
+    [[nodiscard]] std::size_t appetite() const override;
     [[nodiscard]] bool takes_pipes() const override { return false; }
     std::size_t take_from(net::Pipe&) override { return 0; }
     void resume_body() override;
     void finish_exchange(After after) override;
     void cut() override;
 
-    [[nodiscard]] std::size_t available() const override { return out_.size(); }
+    [[nodiscard]] std::size_t available() const override { return fresh_.size() + out_.size(); }
     [[nodiscard]] bool ended() const override { return out_ended_; }
     [[nodiscard]] std::string_view trailers() const override { return trailers_out_; }
     void take(base::Buffer& out, std::size_t size) override;
@@ -94,6 +95,7 @@ class H2Stream final : private ClientStream, private http::H2Source, public base
     std::unique_ptr<Exchange> exchange_;
     base::Buffer in_;
     base::Buffer out_;
+    std::string_view fresh_;  // bytes that were not kept yet, during a write(); only while `out_` is empty
     base::Timer timer_;
     std::string trailers_in_;
     std::string trailers_out_;
