@@ -97,7 +97,13 @@ ssl_st* ClientContext::start() const {
         return nullptr;
     }
     const std::lock_guard lock(mutex_);
-    if (session_ != nullptr) SSL_set_session(ssl, session_);
+    if (session_ != nullptr) {
+        // OpenSSL offers a session of TLS 1.3 only once: each connection gets a copy, for a server knows us
+        // anyway, and many connections may begin before it gives another.
+        SSL_SESSION* copy = SSL_SESSION_dup(session_);
+        SSL_set_session(ssl, copy);
+        SSL_SESSION_free(copy);
+    }
     return ssl;
 }
 

@@ -69,7 +69,10 @@ int SessionTickets::on_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, 
                               EVP_MAC_CTX* mac, int sealing) {
     const auto* tickets =
         static_cast<const SessionTickets*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), tickets_index()));
-    return sealing == 1 ? tickets->seal(name, iv, *cipher, *mac) : tickets->open(name, iv, *cipher, *mac);
+    if (sealing == 1) return tickets->seal(name, iv, *cipher, *mac);
+    const int opened = tickets->open(name, iv, *cipher, *mac);
+    // Clients of TLS 1.3 use a ticket only once (RFC 8446 section C.4): they need the next one.
+    return opened == kOpened && SSL_version(ssl) == TLS1_3_VERSION ? kOpenedAndOutdated : opened;
 }
 
 int SessionTickets::seal(unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX& cipher,

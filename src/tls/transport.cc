@@ -280,6 +280,10 @@ std::string_view Transport::cipher() const {
     return SSL_get_cipher_name(session_->ssl);
 }
 
+bool Transport::resumed() const {
+    return SSL_session_reused(session_->ssl) == 1;
+}
+
 bool Transport::holds_input() const {
     return session_->pending;
 }

@@ -69,6 +69,8 @@ class Transport {
     [[nodiscard]] std::string client_subject() const;
     [[nodiscard]] std::string_view version() const;  // "TLSv1.3"
     [[nodiscard]] std::string_view cipher() const;
+    /// An earlier session was resumed.
+    [[nodiscard]] bool resumed() const;
 
     // As net::Socket has them.
 
