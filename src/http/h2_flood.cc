@@ -13,7 +13,7 @@ std::string_view text_of(H2Flood flood) {
         case H2Flood::forced_resets:
             return "streams that the client made us reset";
         case H2Flood::continuations:
-            return "a header block without end";
+            return "CONTINUATION frames or header fields";
         case H2Flood::settings:
             return "SETTINGS frames";
         case H2Flood::pings:

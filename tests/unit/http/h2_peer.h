@@ -40,7 +40,7 @@ enum Type : std::uint8_t {
 
 enum Flag : std::uint8_t { kNoFlag = 0, kAck = 1, kEndStream = 1, kEndHeaders = 4, kPadded = 8 };
 
-inline std::string number(std::uint32_t value, int bytes) {
+inline std::string number(std::uint64_t value, int bytes) {
     std::string text;
     for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8)
         text.push_back(static_cast<char>(value >> shift & 0xff));
@@ -259,18 +259,18 @@ class Decoder {
 };
 
 /// A response's body that a test fills.
-class TestSource : public H2Source {
+class TestSource final : public H2Source {
   public:
     explicit TestSource(std::string bytes = {}, bool ended = true)
         : bytes_(std::move(bytes)), ended_(ended) {}
 
-    [[nodiscard]] std::size_t available() const override { return bytes_.size(); }
+    [[nodiscard]] std::size_t available() const override { return bytes_.size() - used_; }
     [[nodiscard]] bool ended() const override { return ended_; }
     [[nodiscard]] std::string_view trailers() const override { return trailers_; }
     void take(base::Buffer& out, std::size_t size) override {
         ++taken;
-        out.append(std::string_view(bytes_).substr(0, size));
-        bytes_.erase(0, size);
+        out.append(std::string_view(bytes_).substr(used_, size));
+        used_ += size;
     }
     void add(std::string_view bytes) { bytes_.append(bytes); }
     void end(std::string trailers = {}) {
@@ -281,6 +281,7 @@ class TestSource : public H2Source {
 
   private:
     std::string bytes_;
+    std::size_t used_ = 0;
     std::string trailers_;
     bool ended_;
 };
