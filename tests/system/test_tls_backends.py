@@ -155,6 +155,7 @@ def test_the_systems_authorities_are_the_default(encrypted, proxied):
     assert proxied([encrypted()], ca="", retries=0).get().status == 502
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
 def test_old_versions_are_refused(raw_backend, backend_certificate, proxied):
     context = server_context(backend_certificate, minimum_version=ssl.TLSVersion.TLSv1,
                              maximum_version=ssl.TLSVersion.TLSv1_1)

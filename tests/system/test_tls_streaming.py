@@ -451,7 +451,8 @@ def test_unfinished_handshakes_delay_the_end_no_longer_than_they_may_take(secure
 
 
 class Visitor(threading.Thread):
-    """Sends requests over TLS until nobody listens any more. What HTTP calls a failure is kept in `failures`."""
+    """Sends requests over TLS, a few with each connection, until nobody listens any more. What HTTP calls a failure is
+    kept in `failures`."""
 
     def __init__(self, port: int):
         super().__init__()
@@ -473,9 +474,9 @@ class Visitor(threading.Thread):
                 self._visit(client)
 
     def _visit(self, client: TlsClient) -> None:
-        while True:
+        for number in range(10):
             try:
-                answer = client.request()
+                answer = client.request(Connection="close" if number == 9 else "keep-alive")
             except (OSError, ConnectionEnded) as failure:
                 # A connection that ends in good order before any byte of an answer is no failure: clients ask again.
                 if getattr(failure, "received", None) != b"" or getattr(failure, "was_reset", True):
