@@ -224,6 +224,27 @@ def test_bytes_go_both_ways_untouched(raw_backend, start_palier):
         assert talk.stream.ended and talk.take(10) == b"last words"
 
 
+def test_last_words_to_a_backend_that_has_ended_its_side(raw_backend, start_palier):
+    """They come with the END_STREAM that closes the stream."""
+    heard = []
+
+    def handler(connection):
+        request = connection.read_request()
+        connection.send(switch(request))
+        assert connection.read_exactly(2) == b"go"
+        connection.half_close()
+        heard.append(connection.read_until_close())
+
+    palier = start_palier(h2_site([server("a", raw_backend(handler=handler).address)]))
+    with open_client(palier) as client:
+        talk = Socket(client)
+        talk.send_bytes(b"go")
+        client.wait(lambda: talk.stream.ended, "the end of the backend's side")
+        talk.send_bytes(b"last words", end=True)
+        wait_for(lambda: heard, "the end of the tunnel")
+    assert heard == [b"last words"]
+
+
 def test_early_bytes_wait_for_the_switch(raw_backend, start_palier):
     go_on = threading.Event()
 
