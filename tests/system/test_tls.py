@@ -146,6 +146,14 @@ def test_ciphers_suites_and_groups_of_the_configuration(secure):
     assert not s_client(palier.port, "-groups", "X25519").connected
 
 
+@pytest.mark.parametrize("version", ["1.3", "1.2"])
+@pytest.mark.parametrize("group", ["ffdhe2048", "ffdhe4096", "ffdhe8192"])
+def test_clients_cannot_make_the_server_compute_for_long(secure, version, group):
+    """D(HE)at (CVE-2002-20001, CVE-2022-40735): a client may send a made-up key share for free, and the server's part
+    takes 150 ms with the largest of these groups, during which a worker does nothing else."""
+    assert not s_client(secure().port, flag(version), "-groups", group).connected
+
+
 def test_sslscan_finds_nothing_weak(secure, both_kinds, tmp_path):
     found = sslscan(secure().port, "test.example", tmp_path)
     enabled = {f"{entry.get('type')}{entry.get('version')}" for entry in found.iter("protocol")

@@ -6,7 +6,7 @@ import ssl
 
 import pytest
 from harness import (
-    curl, duration, make_ca, make_certificate, response, run_palier, server, server_context, site, to_toml, wait_for)
+    curl, duration, make_ca, make_certificate, response, run_palier, server, server_context, site, to_toml)
 
 
 @pytest.fixture
@@ -182,7 +182,8 @@ NO_TLS = {
     "plain HTTP": lambda connection: connection.send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"),
     "closes": lambda connection: connection.read_exactly(5),
     "resets": lambda connection: (connection.read_exactly(5), connection.reset()),
-    "garbage": lambda connection: (connection.read_exactly(5), connection.send(b"\x16\x03\x03\xff\xff" + b"\xff" * 999)),
+    "garbage": lambda connection: (connection.read_exactly(5),
+                                   connection.send(b"\x16\x03\x03\xff\xff" + b"\xff" * 999)),
 }
 
 

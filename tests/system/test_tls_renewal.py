@@ -22,7 +22,8 @@ def shown(palier, name: str = "test.example") -> bytes | None:
 
 def wait_shown(palier, certificate: Certificate, name: str = "test.example") -> None:
     """Every worker shows it, soon."""
-    wait_for(lambda: shown(palier, name) == certificate.der, "the new certificate", timeout=PICKED_UP_WITHIN, every=0.05)
+    wait_for(lambda: shown(palier, name) == certificate.der, "the new certificate", timeout=PICKED_UP_WITHIN,
+             every=0.05)
 
 
 @pytest.fixture
@@ -233,6 +234,27 @@ def test_session_survives_a_renewal(secure, ca, certs, new, tmp_path):
     renewed.install(old.pem)
     wait_shown(palier, renewed)
     assert s_client(palier.port, "-sess_in", session).reused
+
+
+def test_new_ticket_keys_are_picked_up(secure, ca, certs, tmp_path):
+    make_certificate(certs, ["test.example"], ca)
+    old, new, keys = b"\x01" * 80, b"\x02" * 80, tmp_path / "tickets"
+    keys.write_bytes(old)
+    palier = secure(tls={"ticket_keys": keys})
+    session, renewed = tmp_path / "session", tmp_path / "renewed"
+    assert s_client(palier.port, "-sess_out", session).connected
+    keys.write_bytes(b"x" * 79)
+    palier.wait_event(rf"warn[^\n]*{keys}[^\n]*80 bytes")
+    assert s_client(palier.port, "-sess_in", session).reused
+    beside = tmp_path / "tickets.new"
+    beside.write_bytes(new + old)
+    beside.rename(keys)
+    palier.wait_event(rf"{keys}[^\n]*new ticket keys")
+    assert s_client(palier.port, "-sess_in", session, "-sess_out", renewed).reused
+    keys.write_bytes(new)
+    wait_for(lambda: not s_client(palier.port, "-sess_in", session).reused, "the end of the old key",
+             timeout=PICKED_UP_WITHIN)
+    assert s_client(palier.port, "-sess_in", renewed).reused
 
 
 def test_nothing_is_done_while_nothing_changes(secure, ca, certs):

@@ -3,7 +3,6 @@ PROXY protocol in front, and how all of it ends when palier stops."""
 
 import asyncio
 import signal
-import ssl
 import threading
 import time
 import zlib
@@ -11,8 +10,8 @@ import zlib
 import pytest
 import websockets
 from harness import (
-    SANITIZED, ConnectionEnded, TlsClient, client_context, curl, duration, is_listening, response, seconds, server, wait_for,
-    websocket_echo, websocket_server)
+    SANITIZED, ConnectionEnded, TlsClient, client_context, curl, duration, is_listening, response, seconds, server,
+    wait_for, websocket_echo, websocket_server)
 
 PATTERN = bytes(i % 251 for i in range(65536))
 BODY = (16 if SANITIZED else 100) << 20

@@ -58,8 +58,8 @@ class Palier:
         return self.child.pid
 
     def wait_ready(self) -> "Palier":
-        """Every listener listens, and palier says that it serves: before that, it tries whether its addresses are free by
-        listening there for a moment, and minds no signals."""
+        """Every listener listens, and palier says that it serves: before that, it tries whether its addresses are free
+        by listening there for a moment, and minds no signals."""
         def ready() -> bool:
             assert self.child.running(), f"palier ended with {self.child.exit_code}:\n{self.events()}"
             return " serves with " in self.events() and all(is_listening(port) for port in self.ports)
