@@ -1,6 +1,7 @@
 #include "app/commands.h"
 #include "app/supervisor.h"
 #include "palier/config/load.h"
+#include "palier/pool/pool_snapshot.h"
 #include "palier/tls/check.h"
 
 #include <fmt/core.h>
@@ -43,7 +44,12 @@ int run_command(const std::string& file, std::optional<unsigned> workers) {
 int check_command(const std::string& file) {
     const auto config = config::load_file(file);
     if (!config) return report(config.error());
-    if (!report(tls::check(*config))) return kRefused;
+    bool fine = report(tls::check(*config));
+    if (const auto prepared = pool::StateTable(1).prepare_tls(*config); !prepared) {
+        fmt::print(stderr, "{}\n", prepared.error().message);
+        fine = false;
+    }
+    if (!fine) return kRefused;
     fmt::print("{}: ok\n", file);
     return kDone;
 }

@@ -39,8 +39,7 @@ base::Result<void> check_free(const base::SocketAddress& address) {
     return {};
 }
 
-/// What every response of `listener` has besides its own fields.
-std::string response_fields(const config::ListenerConfig& listener) {
+std::string hsts_line(const config::ListenerConfig& listener) {
     return listener.hsts.empty() ? "" : "Strict-Transport-Security: " + listener.hsts + "\r\n";
 }
 
@@ -81,8 +80,7 @@ base::Result<void> Supervisor::start() {
     log_writer_ = std::move(*log_writer);
 
     if (const auto loaded = certificates_.load(); !loaded) return std::unexpected(loaded.error());
-    if (const auto prepared = builder_.prepare(*config_); !prepared)
-        return std::unexpected(prepared.error());
+    if (const auto prepared = builder_.prepare(*config_); !prepared) return std::unexpected(prepared.error());
 
     auto listeners = open_listeners(worker_count_);
     if (!listeners) return std::unexpected(listeners.error());
@@ -137,7 +135,7 @@ base::Result<std::vector<std::vector<WorkerListener>>> Supervisor::open_listener
                                               .proxy_protocol = listener.proxy_protocol,
                                               .tls = certificates_.context(index),
                                               .http2 = listener.http2,
-                                              .response_fields = response_fields(listener)}});
+                                              .hsts = hsts_line(listener)}});
             }
             base::log_info("listener {} on {}", listener.name, address.to_string());
         }

@@ -94,6 +94,7 @@ class RequestWriter {
             case Name::trailer:
             case Name::transfer_encoding:
             case Name::upgrade:
+            case Name::x_client_subject:
                 return false;
             case Name::te:
                 for_each_element(field.value, [this](std::string_view coding) {
@@ -109,9 +110,6 @@ class RequestWriter {
             case Name::x_real_ip:
             case Name::x_request_id:
                 return client_.trusted && trusted_.note(field);
-            case Name::x_client_subject:
-                return client_.trusted && client_.subject.empty() &&
-                       is_canonical_spelling(field.known, field.name);
             default:
                 return true;
         }

@@ -31,7 +31,7 @@ class ResponseWriter {
         } else if (head_.status == 101) {
             out_.put("Connection: Upgrade\r\n");
         }
-        out_.put(framing_.extra_fields);
+        out_.put(framing_.hsts);
         out_.put("\r\n");
     }
 
@@ -50,6 +50,8 @@ class ResponseWriter {
         switch (field.known) {
             case Name::content_length:
                 return keeps_length(head_, framing_.head_request);
+            case Name::strict_transport_security:
+                return framing_.hsts.empty();
             case Name::upgrade:
                 return head_.status == 101;
             default:
@@ -87,7 +89,7 @@ class ResponseWriter {
 void write_response_head(base::Buffer& out, const ResponseHead& head, const ResponseFraming& framing) {
     PALIER_ASSERT(framing.minor > 0 || framing.body.framing != Framing::chunked);
     const FieldSurvey survey(head.fields);
-    Output output(out.reserve(kFixedRoom + survey.room + head.reason.size() + framing.extra_fields.size()));
+    Output output(out.reserve(kFixedRoom + survey.room + head.reason.size() + framing.hsts.size()));
     ResponseWriter(output, head, framing, survey.connection.names_fields).write();
     out.commit(output.size());
 }

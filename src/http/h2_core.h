@@ -78,7 +78,7 @@ class H2Session::Core {
 
     [[nodiscard]] bool receive(std::string_view bytes, std::uint64_t now_ms, H2Receiver& receiver);
     void respond(std::int32_t stream, const ResponseHead& head, BodyLength body, bool head_request,
-                 std::string_view extra_fields, H2Source* source);
+                 std::string_view hsts, H2Source* source);
     void inform(std::int32_t stream, const ResponseHead& head);
     void resume(std::int32_t stream);
     void reset(std::int32_t stream, H2Error error, bool blame);
@@ -135,7 +135,7 @@ class H2Session::Core {
     // What is sent of a response's head (h2_response.cc).
     void begin_fields(std::uint16_t status);
     void add_sent(std::string_view name, std::string_view value);
-    void add_sent(const ResponseHead& head, bool switched, bool with_length);
+    void add_sent(const ResponseHead& head, bool switched, bool with_length, bool with_hsts);
     void add_sent_lines(std::string_view lines);
     [[nodiscard]] bool submit_trailers(const H2Stream& stream, std::string_view lines);
 

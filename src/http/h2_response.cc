@@ -27,21 +27,21 @@ namespace {
 }  // namespace
 
 void H2Session::Core::respond(std::int32_t id, const ResponseHead& head, BodyLength body, bool head_request,
-                              std::string_view extra_fields, H2Source* source) {
+                              std::string_view hsts, H2Source* source) {
     H2Stream* stream = find(id);
     if (stream == nullptr || stream->responded) return;
     stream->responded = true;
     stream->source = source;
     const bool switched = head.status == 101;
     begin_fields(status_for(head, stream->tunnel));
-    add_sent(head, switched, !switched && keeps_length(head, head_request));
+    add_sent(head, switched, !switched && keeps_length(head, head_request), hsts.empty());
     std::array<char, Output::kMaxDigits> digits{};
     const bool says_length = body.framing == Framing::length || body.framing == Framing::none;
     if (says_length && !switched && head.status != 204 && !keeps_length(head, head_request)) {
         const char* end = std::to_chars(digits.data(), digits.data() + digits.size(), body.length).ptr;
         add_sent("content-length", {digits.data(), end});
     }
-    add_sent_lines(extra_fields);
+    add_sent_lines(hsts);
     nghttp2_data_provider provider{};
     provider.source.ptr = stream;
     provider.read_callback = read_source_callback;
@@ -55,7 +55,7 @@ void H2Session::Core::inform(std::int32_t id, const ResponseHead& head) {
     const H2Stream* stream = find(id);
     if (stream == nullptr || stream->responded || head.status == 101 || head.status >= 200) return;
     begin_fields(head.status);
-    add_sent(head, false, false);
+    add_sent(head, false, false, true);
     nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, id, nullptr, records_.sent_fields.data(),
                            records_.sent_fields.size(), nullptr);
 }
@@ -72,11 +72,12 @@ void H2Session::Core::add_sent(std::string_view name, std::string_view value) {
         {bytes_of(name), bytes_of(value), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE});
 }
 
-void H2Session::Core::add_sent(const ResponseHead& head, bool switched, bool with_length) {
+void H2Session::Core::add_sent(const ResponseHead& head, bool switched, bool with_length, bool with_hsts) {
     const FieldSurvey survey(head.fields);
     for (const Field& field : head.fields) {
         if (is_hop_by_hop(field.known) || field.known == Name::upgrade) continue;
         if (field.known == Name::content_length && !with_length) continue;
+        if (field.known == Name::strict_transport_security && !with_hsts) continue;
         if (switched && is_of_handshake(field)) continue;
         if (survey.connection.names_fields && is_named_away(field, head.fields)) continue;
         add_sent(field.name, field.value);

@@ -226,8 +226,8 @@ H2Flood H2Session::flood() const {
 }
 
 void H2Session::respond(std::int32_t stream, const ResponseHead& head, BodyLength body, bool head_request,
-                        std::string_view extra_fields, H2Source* source) {
-    core_->respond(stream, head, body, head_request, extra_fields, source);
+                        std::string_view hsts, H2Source* source) {
+    core_->respond(stream, head, body, head_request, hsts, source);
 }
 
 void H2Session::inform(std::int32_t stream, const ResponseHead& head) {

@@ -183,6 +183,9 @@ Name name_of(std::string_view field_name) {
         case 19:
             if (spells<"proxy-authorization">(name)) return Name::proxy_authorization;
             break;
+        case 25:
+            if (spells<"strict-transport-security">(name)) return Name::strict_transport_security;
+            break;
         default:
             break;
     }

@@ -91,10 +91,10 @@ std::string_view shortened(std::string_view request_id) {
     return request_id.substr(0, kLongestRequestId);
 }
 
-std::string html_page(int status, std::string_view request_id) {
+std::string html_page(int status, std::string_view sentence, std::string_view request_id) {
     const std::string_view phrase = reason_phrase(status);
     std::string page = fmt::format("{}{} {}{}<b>{}</b>\n<h1>{}</h1>\n<p>{}</p>\n", kPageStart, status, phrase,
-                                   kPageStyle, status, phrase, sentence_for(status));
+                                   kPageStyle, status, phrase, sentence);
     if (!request_id.empty()) {
         page += fmt::format("<small>Request {}</small>\n", html_escaped(shortened(request_id)));
     }
@@ -102,9 +102,9 @@ std::string html_page(int status, std::string_view request_id) {
     return page;
 }
 
-std::string json_page(int status, std::string_view request_id) {
-    return fmt::format("{{\"status\":{},\"error\":\"{}\",\"request_id\":\"{}\"}}\n", status,
-                       reason_phrase(status), json_escaped(shortened(request_id)));
+std::string json_page(int status, std::string_view sentence, std::string_view request_id) {
+    return fmt::format("{{\"status\":{},\"error\":\"{}\",\"message\":\"{}\",\"request_id\":\"{}\"}}\n",
+                       status, reason_phrase(status), sentence, json_escaped(shortened(request_id)));
 }
 
 /// Bytes that RFC 3986 allows nowhere in a URI become %XX, which keeps them from ending the field as well.
@@ -172,9 +172,12 @@ void write_answer(base::Buffer& out, const Answer& answer) {
 
 void write_error_response(base::Buffer& out, int status, std::string_view accept, bool head_request,
                           bool keep_alive, std::string_view request_id, std::string_view http_date,
-                          std::optional<unsigned> retry_after_seconds, std::string_view extra_fields) {
+                          std::optional<unsigned> retry_after_seconds, std::string_view extra_fields,
+                          std::string_view sentence) {
     const bool json = prefers_json(accept);
-    const std::string body = json ? json_page(status, request_id) : html_page(status, request_id);
+    if (sentence.empty()) sentence = sentence_for(status);
+    const std::string body =
+        json ? json_page(status, sentence, request_id) : html_page(status, sentence, request_id);
     std::string fields;
     if (retry_after_seconds) fields = fmt::format("Retry-After: {}\r\n", *retry_after_seconds);
     fields += extra_fields;

@@ -28,6 +28,8 @@ namespace palier::proxy {
 namespace {
 
 constexpr unsigned kRetryAfterSeconds = 5;
+constexpr std::string_view kNotPlain =
+    "This port speaks HTTPS, and your request came without TLS. Please begin the address with https://.";
 
 }  // namespace
 
@@ -124,10 +126,13 @@ void Exchange::answer_error(std::uint16_t status, Termination reason, bool retry
     }
     // After a malformed message, or one that stopped coming, nobody knows where the next one starts.
     const bool keep_alive = may_keep_alive() && status != 400 && status != 408;
+    // RFC 6797 section 7.2: nothing about HSTS over a connection without TLS.
+    const bool plain = reason == Termination::plain_http;
     write_error_response(core_.head_out, status, sent_field("Accept"), head_request_, keep_alive,
                          {request_id_.data(), request_id_.size()}, core_.clock().http_date(),
                          retry_after ? std::optional(kRetryAfterSeconds) : std::nullopt,
-                         client_->listener().response_fields);
+                         plain ? std::string_view{} : client_->listener().hsts,
+                         plain ? kNotPlain : std::string_view{});
     send_answer(reason, status, keep_alive);
 }
 
@@ -149,14 +154,14 @@ void Exchange::redirect(const config::RedirectAction& action) {
     }
     const bool keep_alive = may_keep_alive();
     write_redirect(core_.head_out, action.code, location, head_request_, keep_alive,
-                   core_.clock().http_date(), client_->listener().response_fields);
+                   core_.clock().http_date(), client_->listener().hsts);
     send_answer(Termination::redirect, action.code, keep_alive);
 }
 
 void Exchange::respond(const config::RespondAction& action) {
     const bool keep_alive = may_keep_alive();
     write_fixed_response(core_.head_out, action.code, action.content_type, action.body, head_request_,
-                         keep_alive, core_.clock().http_date(), client_->listener().response_fields);
+                         keep_alive, core_.clock().http_date(), client_->listener().hsts);
     send_answer(Termination::respond, action.code, keep_alive);
 }
 

@@ -13,6 +13,16 @@ struct Outcome {
     Termination reason;
 };
 
+constexpr std::uint64_t kQuietMs = 10'000;  // between two complaints about one server
+
+/// A server that cannot be reached may never be ejected, being the only one: the log says why all the same.
+void complain(pool::ServerState& server, std::string_view detail, std::uint64_t now_ms) {
+    std::uint64_t last = server.complained_ms.load(std::memory_order_relaxed);
+    if (last != 0 && now_ms < last + kQuietMs) return;
+    if (!server.complained_ms.compare_exchange_strong(last, now_ms, std::memory_order_relaxed)) return;
+    base::log_warning("server {}: no connection: {}", server.name, detail);
+}
+
 }  // namespace
 
 void Exchange::backend_failed(Fault fault, std::string_view detail) {
@@ -27,9 +37,11 @@ void Exchange::backend_failed(Fault fault, std::string_view detail) {
         start_connecting();
         return;
     }
-    if (fault != Fault::status) base::log_debug("server {}: {}", lease_.server().state->name, detail);
     if (fault == Fault::connect || fault == Fault::connect_timeout) {
         lease_.server().state->unreachable.store(true, std::memory_order_relaxed);
+        complain(*lease_.server().state, detail, core_.loop.now_ms());
+    } else if (fault != Fault::status) {
+        base::log_debug("server {}: {}", lease_.server().state->name, detail);
     }
     lease_.failure(detail);
     if (may_retry(fault, 0) && retry()) return;

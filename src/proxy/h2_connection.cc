@@ -61,6 +61,7 @@ void H2Connection::receive(std::string_view bytes) {
         if (H2Stream* stream = find(id)) stream->start();
     }
     begun_.clear();
+    close_ended();
     if (!attention_.empty()) go_on_later();
 }
 
@@ -81,6 +82,7 @@ void H2Connection::give_up() {
 
 H2Stream& H2Connection::open_stream(std::int32_t id) {
     served_ = true;
+    idle_ = false;
     wait_for_nothing();
     begun_.push_back(id);
     return *streams_.emplace_back(std::make_unique<H2Stream>(*this, core_, id));
@@ -114,19 +116,21 @@ void H2Connection::on_end(std::int32_t id, std::string_view trailers) {
     }
 }
 
+/// What ends a stream may be found deep in its own exchange: it dies later.
 void H2Connection::on_closed(std::int32_t id, http::H2Error error) {
-    if (making_frames_) {
-        ended_.emplace_back(id, error);
-    } else {
-        close_stream(id, error);
-    }
+    ended_.emplace_back(id, error);
 }
 
-void H2Connection::close_stream(std::int32_t id, http::H2Error error) {
-    const auto found = std::ranges::lower_bound(streams_, id, {}, &id_of);
-    if (found == streams_.end() || (*found)->id() != id) return;
-    (*found)->closed(error);
-    streams_.erase(found);
+void H2Connection::close_ended() {
+    for (std::size_t i = 0; i < ended_.size(); ++i) {
+        const auto [id, error] = ended_[i];
+        const auto found = std::ranges::lower_bound(streams_, id, {}, &id_of);
+        if (found == streams_.end() || (*found)->id() != id) continue;
+        const std::unique_ptr<H2Stream> stream = std::move(*found);
+        streams_.erase(found);
+        stream->closed(error);
+    }
+    ended_.clear();
 }
 
 void H2Connection::has_output() {
@@ -146,6 +150,7 @@ void H2Connection::attend_to_streams() {
 }
 
 void H2Connection::on_drained() {
+    idle_ = false;
     send_frames();
     if (!stuck() && transport_.readable()) go_on_later();
 }
@@ -173,13 +178,12 @@ void H2Connection::send_now() {
 void H2Connection::send_frames() {
     if (core_.stopping && !draining_ && !dying_) drain();
     make_frames();
-    for (const auto& [id, error] : std::exchange(ended_, {}))
-        close_stream(id, error);
+    close_ended();
     if (broken_ || stuck() || lingering_) return;
     if (!dying_ && session_.flood() != http::H2Flood::none) give_up();
     if (session_.finished() || (dying_ && !session_.has_output())) {
         linger();
-    } else if (streams_.empty() && served_) {
+    } else if (streams_.empty() && served_ && !std::exchange(idle_, true)) {
         wait_for(Waiting::idle, draining_ ? kLastRequests : timeouts().client_idle);
     }
 }
@@ -193,6 +197,7 @@ void H2Connection::drain() {
 void H2Connection::wind_down() {
     if (draining_ || dying_ || lingering_) return;
     drain();
+    idle_ = false;
     if (streams_.empty()) wait_for(Waiting::idle, kLastRequests);
     has_output();
 }

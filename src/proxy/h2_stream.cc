@@ -21,6 +21,14 @@ http::BodyLength wire_length(const http::BodyLength& body) {
     return body;
 }
 
+/// As much as it would be without HPACK.
+std::size_t size_of(const http::ResponseHead& head) {
+    std::size_t size = std::string_view(":status: 200\r\n").size();
+    for (const http::Field& field : head.fields)
+        size += field.name.size() + field.value.size() + 4;
+    return size;
+}
+
 std::string_view value_of(const std::vector<http::Field>& fields, std::string_view lower_name) {
     const auto found = std::ranges::find_if(fields, [&](const http::Field& field) {
         return std::ranges::equal(field.name, lower_name,
@@ -120,8 +128,9 @@ void H2Stream::pump_body() {
 }
 
 void H2Stream::closed(http::H2Error error) {
-    const bool whole = error == http::H2Error::no_error && out_ended_ && out_.empty();
-    if (exchange_ && whole && !lost_) exchange_->on_client_drained();
+    const bool whole = error == http::H2Error::no_error && out_ended_ && out_.empty() && !lost_;
+    if (whole && exchange_) pump_body();
+    if (whole && exchange_) exchange_->on_client_drained();
     gone(Termination::client_closed);
 }
 
@@ -166,13 +175,14 @@ std::size_t H2Stream::answer(base::Buffer& message, bool head_request) {
 std::size_t H2Stream::inform(const http::ResponseHead& head) {
     connection_.session().inform(id_, head);
     connection_.has_output();
-    return 0;
+    return size_of(head);
 }
 
 ResponseTerms H2Stream::start_response(const http::ResponseHead& head, bool keep_alive, bool head_request) {
     const bool has_body = head.body.framing != http::Framing::none;
     responded_ = true;
-    connection_.session().respond(id_, head, head.body, head_request, listener().response_fields,
+    head_size_ = size_of(head);
+    connection_.session().respond(id_, head, head.body, head_request, listener().hsts,
                                   has_body ? this : nullptr);
     connection_.has_output();
     return {has_body ? http::Framing::until_close : http::Framing::none, keep_alive};
@@ -185,7 +195,7 @@ std::size_t H2Stream::write_body(char* begin, char* end, std::size_t, bool ended
     }
     const auto size = static_cast<std::size_t>(end - begin);
     write({begin, size});
-    return size;
+    return size + std::exchange(head_size_, 0);
 }
 
 std::size_t H2Stream::start_tunnel(const http::ResponseHead& head, std::string_view rest) {
@@ -195,9 +205,9 @@ std::size_t H2Stream::start_tunnel(const http::ResponseHead& head, std::string_v
         return 0;
     }
     responded_ = true;
-    connection_.session().respond(id_, head, {}, false, listener().response_fields, this);
+    connection_.session().respond(id_, head, {}, false, listener().hsts, this);
     write(rest);
-    return rest.size();
+    return rest.size() + size_of(head);
 }
 
 void H2Stream::write_tunnel(const char* begin, const char* end) {

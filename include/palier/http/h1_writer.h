@@ -39,7 +39,7 @@ struct ResponseFraming {
     std::uint8_t minor = 1;     // the client's version
     bool keep_alive = true;     // whether the client's connection stays open
     bool head_request = false;  // HEAD: the Content-Length of the backend is kept, no body follows
-    std::string_view extra_fields{};  // lines that are added, each with its CRLF
+    std::string_view hsts{};    // the line of Strict-Transport-Security that replaces the backend's; or ""
 };
 
 /// Appends the response head for a client: status line HTTP/1.1, the backend's fields without hop-by-hop

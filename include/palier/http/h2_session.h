@@ -127,11 +127,12 @@ class H2Session {
     /// Submits a response's head. Hop-by-hop fields are left out, names sent in lower case. `source` gives
     /// the body and must live until on_closed() or reset(); null: no body follows. A 101 becomes the 200 of
     /// an extended CONNECT, and any 2xx to one a 502, for it would mean the same. Content-Length is sent
-    /// where `body` has one, or where `head_request` says that the backend's counts. `extra_fields`: lines
-    /// ("Name: value\r\n") added at the end. When the response is out but the request is not all there, the
-    /// client is told to stop (RST_STREAM NO_ERROR, RFC 9113 section 8.1), unless it is a tunnel.
+    /// where `body` has one, or where `head_request` says that the backend's counts. `hsts`: the line of
+    /// Strict-Transport-Security that replaces the backend's, or "". When the response is out but the request
+    /// is not all there, the client is told to stop (RST_STREAM NO_ERROR, RFC 9113 section 8.1), unless it is
+    /// a tunnel.
     void respond(std::int32_t stream, const ResponseHead& head, BodyLength body, bool head_request,
-                 std::string_view extra_fields, H2Source* source);
+                 std::string_view hsts, H2Source* source);
     /// Submits a 1xx response, never 101 (RFC 9113 section 8.6).
     void inform(std::int32_t stream, const ResponseHead& head);
     /// The source of `stream` has more, or has ended.

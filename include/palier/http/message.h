@@ -36,6 +36,7 @@ enum class Name : std::uint8_t {
     proxy_connection,
     referer,
     server,
+    strict_transport_security,
     te,
     trailer,
     transfer_encoding,
@@ -52,8 +53,8 @@ enum class Name : std::uint8_t {
 };
 
 /// Case-insensitive. For the forwarded family (X-Forwarded-…, X-Real-IP, X-Request-Id, X-Client-Subject) also
-/// with any other sign in place of '-', as applications that see CGI variables would read them: X_Forwarded_Proto,
-/// X.Real.IP.
+/// with any other sign in place of '-', as applications that see CGI variables would read them:
+/// X_Forwarded_Proto, X.Real.IP.
 [[nodiscard]] Name name_of(std::string_view field_name);
 
 /// False where name_of() recognised a member of the forwarded family in a spelling of that kind.

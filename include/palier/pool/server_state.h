@@ -46,6 +46,8 @@ struct ServerState {
 
     /// A connection could not be made since this was last looked at: its name may have moved.
     std::atomic<bool> unreachable{false};
+    /// When the log last said why connections could not be made; monotonic.
+    std::atomic<std::uint64_t> complained_ms{0};
 
     std::atomic<std::uint64_t> slow_start_from_ms{0};  // monotonic; 0: at full weight
 

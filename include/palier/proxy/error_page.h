@@ -16,9 +16,11 @@ namespace palier::proxy {
 [[nodiscard]] std::string_view reason_phrase(int status);
 
 /// An error page, as HTML or JSON by `accept` (the request's Accept field, or ""), never to be cached.
+/// `sentence`: what its reader is told; "" for what is usual with this status.
 void write_error_response(base::Buffer& out, int status, std::string_view accept, bool head_request,
                           bool keep_alive, std::string_view request_id, std::string_view http_date,
-                          std::optional<unsigned> retry_after_seconds, std::string_view extra_fields = {});
+                          std::optional<unsigned> retry_after_seconds, std::string_view extra_fields = {},
+                          std::string_view sentence = {});
 
 /// A redirect. Bytes that have no place in a URL are percent-encoded in `location`.
 void write_redirect(base::Buffer& out, int status, std::string_view location, bool head_request,

@@ -67,15 +67,16 @@ class H2Connection final : public ClientConnection, private LateOutput, private 
     void attend_to_streams();
     void send_frames();
     void make_frames();
-    void close_stream(std::int32_t id, http::H2Error error);
+    void close_ended();
     void drain();
 
     http::H2Session session_;
     std::vector<std::unique_ptr<H2Stream>> streams_;             // by id
     std::vector<std::int32_t> begun_;                            // in this read
-    std::vector<std::pair<std::int32_t, http::H2Error>> ended_;  // while frames are made
+    std::vector<std::pair<std::int32_t, http::H2Error>> ended_;  // closed by the session, not yet here
     base::IntrusiveList<H2Stream> attention_;
     bool making_frames_ = false;
+    bool idle_ = false;      // the deadline of a connection without streams is set
     bool served_ = false;    // at least one request has come
     bool draining_ = false;  // GOAWAY is said
     bool dying_ = false;     // only what produce() still has is sent

@@ -47,7 +47,7 @@ class H2Stream final : private ClientStream, private http::H2Source, public base
     void take_end(std::string_view trailers);
     /// Gives the exchange what it wants, after something has changed.
     void attend();
-    /// The session has closed it, and it is about to be deleted.
+    /// The session has closed it, and it is about to be deleted. Not while the scratch buffer is in use.
     void closed(http::H2Error error);
     /// The client is gone: the exchange ends.
     void gone(Termination reason);
@@ -100,6 +100,7 @@ class H2Stream final : private ClientStream, private http::H2Source, public base
     std::string trailers_in_;
     std::string trailers_out_;
     std::string websocket_key_;  // of the upgrade that stands for an extended CONNECT; "" for a request
+    std::size_t head_size_ = 0;  // of the response, until write_body() counts it
     std::int32_t id_;
     Waiting waiting_for_ = Waiting::nothing;
     bool in_ended_ = false;     // the client has ended its side

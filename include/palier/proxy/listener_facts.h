@@ -20,7 +20,7 @@ struct ListenerFacts {
     config::ProxyProtocol proxy_protocol = config::ProxyProtocol::off;
     std::shared_ptr<const tls::ServerContext> tls{};  // null: plain
     bool http2 = false;                               // plain, and may begin with HTTP/2's preface
-    std::string response_fields{};                    // lines for every response, each with its CRLF
+    std::string hsts{};  // the line of Strict-Transport-Security for every response; "" for none
 };
 
 }  // namespace palier::proxy

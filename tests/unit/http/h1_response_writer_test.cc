@@ -56,10 +56,13 @@ TEST_CASE("Framing and persistence are the caller's") {
           begin + "Content-Length: 18446744073709551615\r\nConnection: close\r\n\r\n");
 }
 
-TEST_CASE("Lines are added where the listener asks for them") {
-    CHECK(written({"HTTP/1.1 200 OK\r\nA: b\r\nContent-Length: 1\r\n\r\n"},
-                  {.extra_fields = "S: t\r\nU: v\r\n"}) ==
-          "HTTP/1.1 200 OK\r\nA: b\r\nContent-Length: 1\r\nS: t\r\nU: v\r\n\r\n");
+TEST_CASE("The listener's Strict-Transport-Security replaces the backend's") {
+    const Sent sent{
+        "HTTP/1.1 200 OK\r\nA: b\r\nstrict-transport-security: max-age=1\r\nContent-Length: 1\r\n\r\n"};
+    CHECK(written(sent, {.hsts = "Strict-Transport-Security: max-age=9\r\n"}) ==
+          "HTTP/1.1 200 OK\r\nA: b\r\nContent-Length: 1\r\nStrict-Transport-Security: max-age=9\r\n\r\n");
+    CHECK(written(sent) ==
+          "HTTP/1.1 200 OK\r\nA: b\r\nstrict-transport-security: max-age=1\r\nContent-Length: 1\r\n\r\n");
 }
 
 TEST_CASE("Responses without a body") {

@@ -104,7 +104,7 @@ TEST_CASE("a client that prefers JSON gets JSON") {
     const Parsed response = error_response(502, "application/json");
     CHECK(response.has("Content-Type: application/json"));
     CHECK(response.has("Content-Length: " + std::to_string(response.body.size())));
-    CHECK(response.body == "{\"status\":502,\"error\":\"Bad Gateway\",\"request_id\":\"4f1c\"}\n");
+    CHECK(response.body == "{\"status\":502,\"error\":\"Bad Gateway\",\"message\":\"The site did not give a proper answer. Please try again in a moment.\",\"request_id\":\"4f1c\"}\n");
 }
 
 TEST_CASE("Accept chooses between JSON and HTML") {
