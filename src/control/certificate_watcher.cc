@@ -1,9 +1,11 @@
 #include "palier/control/certificate_watcher.h"
 
+#include "palier/base/clock.h"
 #include "palier/base/log.h"
 #include "palier/tls/check.h"
 
 #include <algorithm>
+#include <iterator>
 #include <span>
 #include <utility>
 
@@ -17,6 +19,7 @@ constexpr std::uint64_t kLongestMs =
     1'000;  // after the first: a burst that does not end is looked at all the same
 constexpr std::uint64_t kLookMs = 60'000;      // without any change
 constexpr std::uint64_t kBlindLookMs = 1'500;  // where changes are not told
+constexpr std::uint64_t kLeastRest = 20;       // as long as many looks take
 constexpr std::size_t kMostLines = 50;         // of one look in the log
 
 /// "/etc/palier/certs/" is "certs" in "/etc/palier".
@@ -62,7 +65,7 @@ base::Result<void> CertificateWatcher::load() {
     }
     if (stores_.empty()) return {};
     watch_folders();
-    loop_.timers().arm(timer_, loop_.now_ms() + (blind_ ? kBlindLookMs : kLookMs));
+    look_again_in(blind_ ? kBlindLookMs : kLookMs);
     return {};
 }
 
@@ -127,12 +130,18 @@ void CertificateWatcher::on_change(const std::string& folder, std::string_view n
 }
 
 void CertificateWatcher::look() {
+    const std::uint64_t began = base::monotonic_ms();
     first_change_ms_ = 0;
     for (const auto& [sources, store] : stores_)
         log_changes(store->refresh());
     reread_tickets();
     watch_folders();
-    loop_.timers().arm(timer_, loop_.now_ms() + (blind_ ? kBlindLookMs : kLookMs));
+    const std::uint64_t took = base::monotonic_ms() - began;
+    look_again_in(blind_ ? std::max(kBlindLookMs, took * kLeastRest) : kLookMs);
+}
+
+void CertificateWatcher::look_again_in(std::uint64_t ms) {
+    loop_.timers().arm(timer_, base::monotonic_ms() + ms);
 }
 
 void CertificateWatcher::reread_tickets() {

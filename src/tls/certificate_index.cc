@@ -86,15 +86,13 @@ void CertificateIndex::add(IndexEntry entry, std::string_view folder, std::strin
     entries_.push_back(entry);
 }
 
-std::vector<CertificateProblem> CertificateIndex::finish(std::int64_t now) {
+void CertificateIndex::finish(std::int64_t now) {
     place_names();
     fill_candidates();
-    std::vector<CertificateProblem> problems;
     std::set<Pair> reported;
     for (Slot& slot : slots_) {
-        if (slot.count > 1) rank(slot, now, reported, problems);
+        if (slot.count > 1) rank(slot, now, reported);
     }
-    return problems;
 }
 
 /// Gives each name its slot and counts its entries.
@@ -129,12 +127,15 @@ void CertificateIndex::fill_candidates() {
 }
 
 /// Brings a name's certificates into the order of preference and drops those that will never have their turn.
-void CertificateIndex::rank(Slot& slot, std::int64_t now, std::set<Pair>& reported,
-                            std::vector<CertificateProblem>& problems) {
+void CertificateIndex::rank(Slot& slot, std::int64_t now, std::set<Pair>& reported) {
     const auto rivals = std::span(candidates_).subspan(slot.first, slot.count);
-    std::ranges::stable_sort(rivals, [&](std::uint32_t a, std::uint32_t b) {
-        if (entries_[a].key_type != entries_[b].key_type) return entries_[a].key_type < entries_[b].key_type;
-        return better(entries_[a], entries_[b], now);
+    // Of equals, the first path.
+    std::ranges::sort(rivals, [&](std::uint32_t a, std::uint32_t b) {
+        const IndexEntry& one = entries_[a];
+        const IndexEntry& other = entries_[b];
+        if (one.key_type != other.key_type) return one.key_type < other.key_type;
+        if (better(one, other, now)) return true;
+        return !better(other, one, now) && a < b;
     });
     std::uint32_t kept = 0;
     std::uint32_t best = 0;
@@ -144,10 +145,10 @@ void CertificateIndex::rank(Slot& slot, std::int64_t now, std::set<Pair>& report
             best = at;
             place = 0;
         } else if (reported.emplace(best, at).second) {
-            problems.push_back({path(entries_[at]),
-                                fmt::format("{} is for the same name ({}) and kind of key, and is preferred "
-                                            "because it is valid for longer",
-                                            path(entries_[best]), text(slot.name))});
+            rivals_.push_back({path(entries_[at]),
+                               fmt::format("{} is for the same name ({}) and kind of key, and is preferred "
+                                           "because it is valid for longer",
+                                           path(entries_[best]), text(slot.name))});
         }
         if (place++ < kMostRivals) rivals[kept++] = at;
     }

@@ -64,14 +64,17 @@ class CertificateIndex {
     /// The entries that carry this name, in its one form.
     [[nodiscard]] std::span<const std::uint32_t> find(std::string_view name) const;
 
+    /// Files that lose a name to a better one, which the reason tells.
+    [[nodiscard]] const std::vector<CertificateProblem>& rivals() const { return rivals_; }
+
     // Building, by one thread, before anybody else sees it.
 
     void reserve(std::size_t entries, std::size_t names, std::size_t bytes);
     /// `names`: each ended by '\n'. Fills in what places the entry in this index.
     void add(IndexEntry entry, std::string_view folder, std::string_view file, std::string_view names);
     void keep(std::uint64_t serial, KeptCredentials kept) { kept_[serial] = std::move(kept); }
-    /// After the last add(). Tells which files lose every name that they share with a better one.
-    [[nodiscard]] std::vector<CertificateProblem> finish(std::int64_t now);
+    /// After the last add().
+    void finish(std::int64_t now);
 
   private:
     struct Slot {
@@ -88,8 +91,7 @@ class CertificateIndex {
     [[nodiscard]] std::size_t slot_of(std::string_view name, std::uint32_t hash) const;
     void place_names();
     void fill_candidates();
-    void rank(Slot& slot, std::int64_t now, std::set<Pair>& reported,
-              std::vector<CertificateProblem>& problems);
+    void rank(Slot& slot, std::int64_t now, std::set<Pair>& reported);
 
     std::vector<IndexEntry> entries_;
     std::vector<std::string> folders_;
@@ -97,6 +99,7 @@ class CertificateIndex {
     std::vector<std::uint32_t> names_;       // of each entry in turn
     std::vector<Slot> slots_;                // open addressing; a power of two
     std::vector<std::uint32_t> candidates_;  // entries, name by name
+    std::vector<CertificateProblem> rivals_;
     Kept kept_;
 };
 

@@ -41,6 +41,14 @@ class Rebuild {
 
     IndexPtr build(std::int64_t now, bool small, CertificateStore::Changes& changes,
                    std::vector<CertificateProblem>& problems) {
+        if (nothing_changed()) {
+            for (std::size_t i = 0; i < readings_.size(); ++i) {
+                if (!readings_[i].problem.empty())
+                    problems.push_back({scan_.path(scan_.files[i]), readings_[i].problem});
+            }
+            report(*old_, now, problems);
+            return old_;
+        }
         reserve();
         const auto entries = old_->entries();
         std::size_t at = 0;
@@ -56,9 +64,8 @@ class Rebuild {
         }
         while (at < entries.size())
             leave(entries[at++], changes);
-        for (auto& problem : index_->finish(now))
-            problems.push_back(std::move(problem));
-        report_dates(now, problems);
+        index_->finish(now);
+        report(*index_, now, problems);
         cache_.erase(outdated_);
         return index_;
     }
@@ -66,6 +73,16 @@ class Rebuild {
   private:
     std::pair<std::string_view, std::string_view> path_of(const IndexEntry& entry) const {
         return {old_->folder(entry), old_->file(entry)};
+    }
+
+    /// The usual case, in which the index stays as it is.
+    [[nodiscard]] bool nothing_changed() const {
+        std::size_t unchanged = 0;
+        for (const CertificateReading& reading : readings_) {
+            if (reading.result == Reading::good || reading.result == Reading::kept) return false;
+            if (reading.result == Reading::unchanged) ++unchanged;
+        }
+        return unchanged == old_->entries().size();
     }
 
     void reserve() {
@@ -95,12 +112,8 @@ class Rebuild {
     void take(const CandidateFile& file, CertificateReading& reading, const IndexEntry* old, bool small,
               CertificateStore::Changes& changes, std::vector<CertificateProblem>& problems) {
         const std::string path = reading.problem.empty() ? std::string{} : scan_.path(file);
-        if (reading.result == Reading::unchanged) {
-            if (const KeptCredentials* kept = old_->kept(*old))
-                problems.push_back({scan_.path(file), kept->reason});
-            return copy(*old);
-        }
-        if (!path.empty()) problems.push_back({path, reading.problem});
+        if (reading.result == Reading::unchanged) return copy(*old);
+        if (!path.empty() && reading.result != Reading::kept) problems.push_back({path, reading.problem});
         if (!reading.staple_problem.empty())
             problems.push_back(
                 {staple_path(scan_.path(file)), reading.staple_problem + "; it is not stapled"});
@@ -128,10 +141,16 @@ class Rebuild {
         index_->add(reading.entry, scan_.folders[file.folder], file.name, reading.names);
     }
 
-    void report_dates(std::int64_t now, std::vector<CertificateProblem>& problems) const {
-        for (const IndexEntry& entry : index_->entries()) {
+    /// What does not follow from the files' being read, but from what is in the index.
+    static void report(const CertificateIndex& index, std::int64_t now,
+                       std::vector<CertificateProblem>& problems) {
+        const auto& rivals = index.rivals();
+        problems.insert(problems.end(), rivals.begin(), rivals.end());
+        for (const IndexEntry& entry : index.entries()) {
+            if (const KeptCredentials* kept = index.kept(entry))
+                problems.push_back({index.path(entry), kept->reason});
             if (entry.valid(now)) continue;
-            problems.push_back({index_->path(entry),
+            problems.push_back({index.path(entry),
                                 entry.not_after < now
                                     ? fmt::format("it expired on {}", date_of(entry.not_after))
                                     : fmt::format("it is not valid before {}", date_of(entry.not_before))});

@@ -54,6 +54,7 @@ class CertificateWatcher {
     [[nodiscard]] std::shared_ptr<tls::CertificateStore> store_of(const std::vector<std::string>& sources);
     void on_change(const std::string& folder, std::string_view name);
     void watch_folders();
+    void look_again_in(std::uint64_t ms);
     void reread_tickets();
 
     net::Loop& loop_;

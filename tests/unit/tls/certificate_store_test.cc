@@ -93,6 +93,32 @@ TEST_CASE("certificates and keys are found in every layout") {
         CHECK(std::ranges::find(folders, folder.path(name)) != folders.end());
 }
 
+TEST_CASE("keys are read in the forms of old too") {
+    const Folder folder;
+    const Issued ecdsa = issue_for("a.example");
+    const Issued rsa = issue({.names = {"b.example"}, .key = TestKey::rsa});
+    for (const auto& [name, issued] :
+         {std::pair<const char*, const Issued*>{"a.pem", &ecdsa}, {"b.pem", &rsa}}) {
+        const std::string key = to_pem([&](BIO* out) {
+            return PEM_write_bio_PrivateKey_traditional(out, issued->key.get(), nullptr, nullptr, 0, nullptr,
+                                                        nullptr);
+        });
+        CHECK(key.starts_with(issued == &rsa ? "-----BEGIN RSA PRIVATE" : "-----BEGIN EC PRIVATE"));
+        folder.write(name, issued->pem() + key);
+    }
+    const Loaded loaded({folder.path()});
+    CHECK(loaded.problems.empty());
+    CHECK(loaded.store.size() == 2);
+}
+
+TEST_CASE("a key of another kind is another certificate's") {
+    const Folder folder;
+    const std::string file =
+        folder.write("a.pem", issue_for("a.example").pem() +
+                                  issue({.names = {"b.example"}, .key = TestKey::rsa}).key_pem());
+    CHECK(Loaded({folder.path()}).problems == file + ": its private key belongs to another certificate\n");
+}
+
 TEST_CASE("certbot's directory may be given itself") {
     const Folder folder;
     const Issued issued = issue_for("a.example");
