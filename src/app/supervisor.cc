@@ -29,16 +29,6 @@ base::LogLevel level_of(config::LogLevel level) {
     return base::LogLevel::error;
 }
 
-/// Another process on this address would share its connections with us, because of SO_REUSEPORT: refuse
-/// instead.
-base::Result<void> check_free(const base::SocketAddress& address) {
-    if (address.port() == 0) return {};
-    const auto probe = net::listen_on(address, false);
-    if (!probe) return std::unexpected(probe.error());
-    ::close(*probe);
-    return {};
-}
-
 std::string hsts_line(const config::ListenerConfig& listener) {
     return listener.hsts.empty() ? "" : "Strict-Transport-Security: " + listener.hsts + "\r\n";
 }
@@ -70,6 +60,12 @@ Supervisor::~Supervisor() = default;
 base::Result<void> Supervisor::start() {
     base::log_start(level_of(config_->log.level));
     std::signal(SIGPIPE, SIG_IGN);
+    // Who finds the sockets open may also end us gracefully; that is done once the workers run.
+    signals_.on(SIGTERM, [this] { begin_stop(); });
+    signals_.on(SIGINT, [this] { begin_stop(); });
+    signals_.on(SIGUSR1, [this] {
+        if (log_writer_) log_writer_->reopen();
+    });
     return_large_blocks();
     const std::size_t descriptors = raise_descriptor_limit();
     const std::size_t clients =
@@ -89,12 +85,6 @@ base::Result<void> Supervisor::start() {
     settle_names();
     const auto snapshot = builder_.build(config_, names_.addresses());
 
-    signals_.on(SIGTERM, [this] { begin_stop(); });
-    signals_.on(SIGINT, [this] { begin_stop(); });
-    signals_.on(SIGUSR1, [this] {
-        if (log_writer_) log_writer_->reopen();
-    });
-
     const std::size_t share = std::max<std::size_t>(1, clients / worker_count_);
     for (unsigned i = 0; i < worker_count_; ++i) {
         workers_.push_back(std::make_unique<Worker>(i, snapshot, log_writer_.get(),
@@ -107,6 +97,7 @@ base::Result<void> Supervisor::start() {
     base::log_info("palier {} serves with {} workers, {} pools, {} routes", PALIER_VERSION, worker_count_,
                    config_->pools.size(), config_->routes.size());
     loop_.timers().arm(look_timer_, loop_.now_ms() + kLookMs);
+    if (stop_early_) begin_stop();
     return {};
 }
 
@@ -115,7 +106,8 @@ base::Result<std::vector<std::vector<WorkerListener>>> Supervisor::open_listener
     for (std::size_t index = 0; index < config_->listeners.size(); ++index) {
         const config::ListenerConfig& listener = config_->listeners[index];
         for (base::SocketAddress address : listener.addresses) {
-            if (const auto free = check_free(address); !free) {
+            // Another process on this address would share its connections with us, because of SO_REUSEPORT.
+            if (const auto free = net::check_free(address); address.port() != 0 && !free) {
                 close_all(listeners);
                 return std::unexpected(free.error());
             }
@@ -181,6 +173,10 @@ void Supervisor::run() {
 }
 
 void Supervisor::begin_stop() {
+    if (workers_.empty()) {
+        stop_early_ = true;
+        return;
+    }
     const bool again = std::exchange(stopping_, true);
     const auto grace = again ? config::Duration{0} : config_->shutdown_grace;
     base::log_info("stopping: {}", again ? "at once" : "exchanges in flight may finish");

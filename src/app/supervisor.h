@@ -56,6 +56,7 @@ class Supervisor {
     std::vector<std::unique_ptr<Worker>> workers_;
     std::size_t running_ = 0;
     bool stopping_ = false;
+    bool stop_early_ = false;  // asked for before the workers ran
     std::uint16_t port_ = 0;
 };
 

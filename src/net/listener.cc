@@ -16,9 +16,8 @@ bool exhausted(int error) {
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-}  // namespace
-
-base::Result<int> listen_on(const base::SocketAddress& address, bool reuse_port) {
+/// A socket bound to `address` that does not listen yet.
+base::Result<int> bind_to(const base::SocketAddress& address, bool reuse_port) {
     sockaddr_storage storage;
     const socklen_t length = address.to_sockaddr(storage);
     const int descriptor = ::socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -32,13 +31,29 @@ base::Result<int> listen_on(const base::SocketAddress& address, bool reuse_port)
     if (storage.ss_family == AF_INET6) {
         ::setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
     }
-    if (::bind(descriptor, reinterpret_cast<const sockaddr*>(&storage), length) != 0 ||
-        ::listen(descriptor, kBacklog) != 0) {
+    if (::bind(descriptor, reinterpret_cast<const sockaddr*>(&storage), length) != 0) {
         const int error = errno;
         ::close(descriptor);
         return base::system_failure(what, error);
     }
     return descriptor;
+}
+
+}  // namespace
+
+base::Result<int> listen_on(const base::SocketAddress& address, bool reuse_port) {
+    auto descriptor = bind_to(address, reuse_port);
+    if (!descriptor || ::listen(*descriptor, kBacklog) == 0) return descriptor;
+    const int error = errno;
+    ::close(*descriptor);
+    return base::system_failure("listen on " + address.to_string(), error);
+}
+
+base::Result<void> check_free(const base::SocketAddress& address) {
+    const auto descriptor = bind_to(address, false);
+    if (!descriptor) return std::unexpected(descriptor.error());
+    ::close(*descriptor);
+    return {};
 }
 
 base::SocketAddress bound_address(int descriptor) {

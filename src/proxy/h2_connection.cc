@@ -57,11 +57,11 @@ void H2Connection::on_readable() {
 void H2Connection::receive(std::string_view bytes) {
     if (!session_.receive(bytes, core_.loop.now_ms(), *this)) give_up();
     has_output();
+    close_ended();  // first: a request that broke in the very read it came with is nobody's to serve
     for (const std::int32_t id : begun_) {
         if (H2Stream* stream = find(id)) stream->start();
     }
     begun_.clear();
-    close_ended();
     if (!attention_.empty()) go_on_later();
 }
 
