@@ -384,7 +384,7 @@ TEST_CASE("after its time an ejected server gets one request on trial, from one 
     SharedPool shared({{.name = "a"}, {.name = "b"}});
     TestWorker one(shared, 0);
     TestWorker two(shared, 1);
-    shared.eject("b", monotonic_ms() - 1);
+    shared.eject("b", one.loop.now_ms() - 1);
     Lease trial;
     while (!trial.held()) {
         Lease lease;
@@ -427,7 +427,7 @@ TEST_CASE("a trial that finds its server full is not used up") {
     TestWorker worker(shared);
     Lease held;
     CHECK(worker.take(held) == "a");
-    shared.eject("a", monotonic_ms() - 1);
+    shared.eject("a", worker.loop.now_ms() - 1);
     CHECK(worker.next() == "full");
     CHECK_FALSE(shared.state("a").on_trial.load());
     held.discard();
