@@ -80,6 +80,7 @@ class H2Session::Core {
     void respond(std::int32_t stream, const ResponseHead& head, BodyLength body, bool head_request,
                  std::string_view hsts, H2Source* source);
     void inform(std::int32_t stream, const ResponseHead& head);
+    void end_tunnel(std::int32_t id);
     void resume(std::int32_t stream);
     void reset(std::int32_t stream, H2Error error, bool blame);
     void consume(std::int32_t stream, std::size_t size);

@@ -31,6 +31,13 @@ void H2Session::Core::resume(std::int32_t stream) {
     nghttp2_session_resume_data(session_, stream);
 }
 
+void H2Session::Core::end_tunnel(std::int32_t id) {
+    H2Stream* stream = find(id);
+    if (stream == nullptr) return;
+    stream->tunnel = false;
+    if (nghttp2_session_get_stream_local_close(session_, id) == 1) response_sent(id);
+}
+
 ssize_t H2Session::Core::read_source(H2Stream& stream, std::size_t size, std::uint32_t& flags) {
     H2Source* source = stream.source;
     if (source == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;

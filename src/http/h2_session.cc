@@ -234,6 +234,10 @@ void H2Session::inform(std::int32_t stream, const ResponseHead& head) {
     core_->inform(stream, head);
 }
 
+void H2Session::end_tunnel(std::int32_t stream) {
+    core_->end_tunnel(stream);
+}
+
 void H2Session::resume(std::int32_t stream) {
     core_->resume(stream);
 }

@@ -115,7 +115,11 @@ void ClientConnection::flush() {
     if (!holds_output()) return;
     if (transport_.sealed()) {
         const net::IoResult sent = transport_.flush();
-        if (sent.status == net::IoStatus::failed) close();
+        if (sent.status == net::IoStatus::failed) {
+            close();
+        } else if (sent.status == net::IoStatus::would_block && sent.size > 0) {
+            wait_for(Waiting::write, timeouts().client_write);
+        }
         if (sent.status != net::IoStatus::ok) return;
     }
     if (!out_.empty()) {

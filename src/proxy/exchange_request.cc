@@ -212,8 +212,9 @@ bool Exchange::flush_backend() {
             request_broken_ = true;
             core_.loop.again(*this);
         }
+        if (sent.size > 0)
+            arm_backend(state_ == State::tunnel ? config().timeouts.tunnel : config().timeouts.server);
         if (sent.status != net::IoStatus::ok) return false;
-        arm_backend(state_ == State::tunnel ? config().timeouts.tunnel : config().timeouts.server);
     }
     const bool head_left = request_sent_ < request_.size();
     const std::string_view left = head_left ? request_.view().substr(request_sent_) : connection.out().view();

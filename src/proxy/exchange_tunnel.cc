@@ -43,9 +43,14 @@ void Exchange::tunnel_from_backend() {
         char* data = core_.scratch.data();
         const net::IoResult got = backend.read(data, kTunnelRead);
         if (got.status == net::IoStatus::would_block) return;
-        if (got.status != net::IoStatus::ok) {
+        if (got.status == net::IoStatus::failed) {
+            // Not an end that anybody has said: the client is to know.
+            reason_ = Termination::backend_cut;
+            client_->cut();
+            return;
+        }
+        if (got.status == net::IoStatus::closed) {
             backend_eof_ = true;
-            if (got.status == net::IoStatus::failed) client_eof_ = true;
             break;
         }
         bytes_out_ += got.size;

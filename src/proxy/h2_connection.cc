@@ -126,9 +126,7 @@ void H2Connection::close_ended() {
         const auto [id, error] = ended_[i];
         const auto found = std::ranges::lower_bound(streams_, id, {}, &id_of);
         if (found == streams_.end() || (*found)->id() != id) continue;
-        const std::unique_ptr<H2Stream> stream = std::move(*found);
-        streams_.erase(found);
-        stream->closed(error);
+        if ((*found)->closed(error)) streams_.erase(found);
     }
     ended_.clear();
 }
@@ -145,8 +143,12 @@ void H2Connection::call_attention(H2Stream& stream) {
 void H2Connection::attend_to_streams() {
     base::IntrusiveList<H2Stream> now;
     now.take_all(attention_);
-    while (H2Stream* stream = now.pop_front())
-        stream->attend();
+    while (H2Stream* stream = now.pop_front()) {
+        if (!stream->attend()) continue;
+        const auto found = std::ranges::lower_bound(streams_, stream->id(), {}, &id_of);
+        streams_.erase(found);
+        has_output();
+    }
 }
 
 void H2Connection::on_drained() {
@@ -176,7 +178,7 @@ void H2Connection::send_now() {
 }
 
 void H2Connection::send_frames() {
-    if (core_.stopping && !draining_ && !dying_) drain();
+    if (core_.stopping) wind_down();
     make_frames();
     close_ended();
     if (broken_ || stuck() || lingering_) return;

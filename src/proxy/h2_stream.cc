@@ -91,21 +91,24 @@ void H2Stream::take_end(std::string_view trailers) {
     trailers_in_ = trailers;
 }
 
-void H2Stream::attend() {
+bool H2Stream::attend() {
     if (lost_) {
         gone(Termination::client_closed);
-        return;
+        return detached_;
     }
     if (exchange_ && std::exchange(drained_, false) && !blocked()) exchange_->on_client_drained();
     if (exchange_) pump_body();
+    return detached_ && !exchange_;
 }
 
 void H2Stream::pump_body() {
+    bool moved = false;
     while (exchange_ && !lost_ && exchange_->wants_body() && !in_.empty()) {
         const std::size_t size = std::min(in_.size(), kBodyPiece);
         char* place = core_.scratch.data();
         std::memcpy(place, in_.data(), size);
         in_.consume(size);
+        moved = true;
         connection_.session().consume(id_, size);
         connection_.has_output();
         // The session has seen to it that no more comes than was promised.
@@ -122,16 +125,19 @@ void H2Stream::pump_body() {
         if (!std::exchange(in_end_told_, true)) exchange_->end_body(trailers_in_);
     } else if (exchange_->tunnelling() || exchange_->awaits_continue()) {
         wait_for_nothing(Waiting::body);  // the deadline is the backend's
-    } else if (out_.empty()) {
+    } else if (out_.empty() && (moved || waiting_for_ != Waiting::body)) {
         wait_for(Waiting::body, exchange_->body_timeout());
     }
 }
 
-void H2Stream::closed(http::H2Error error) {
+bool H2Stream::closed(http::H2Error error) {
+    detached_ = true;
     const bool whole = error == http::H2Error::no_error && out_ended_ && out_.empty() && !lost_;
     if (whole && exchange_) pump_body();
     if (whole && exchange_) exchange_->on_client_drained();
+    if (whole && exchange_ && exchange_->tunnelling()) return false;  // its backend is still taking
     gone(Termination::client_closed);
+    return true;
 }
 
 void H2Stream::gone(Termination reason) {
@@ -270,6 +276,12 @@ void H2Stream::resume_body() {
 void H2Stream::finish_exchange(After) {
     core_.retire(std::move(exchange_));
     wait_for_nothing(Waiting::body);
+    if (detached_) {
+        connection_.call_attention(*this);
+    } else if (!websocket_key_.empty()) {
+        connection_.session().end_tunnel(id_);
+        connection_.has_output();
+    }
 }
 
 void H2Stream::cut() {

@@ -18,7 +18,11 @@ namespace palier::tls {
 namespace {
 
 constexpr std::size_t kRead = 64 * 1024;  // bytes of records a recv, at most
-constexpr char kHandshakeRecord = 0x16;   // RFC 8446 section 5.1
+// Received in a row without a byte for us, or answered without the answers being taken: no honest peer's
+// doing.
+constexpr std::size_t kMostBarren = 256 * 1024;
+constexpr std::size_t kMostReplies = 64 * 1024;
+constexpr char kHandshakeRecord = 0x16;  // RFC 8446 section 5.1
 
 }  // namespace
 
@@ -72,11 +76,13 @@ struct Transport::Session {
     std::optional<net::IoResult> ending;  // how reading ended, if bytes came before that
     std::string why;                      // the handshake failed
     int socket_error = 0;
-    bool pending = false;    // there may be bytes to read without asking the socket
-    bool started = false;    // the first bytes of a client were looked at
-    bool finished = false;   // the handshake is done
-    bool peer_done = false;  // its close_notify has come
-    bool broken = false;     // OpenSSL found a fatal error: nothing more may be sent but what is sealed
+    std::size_t barren = 0;   // bytes received since the last that were content
+    std::size_t replies = 0;  // bytes of `sealed` that reading made
+    bool pending = false;     // there may be bytes to read without asking the socket
+    bool started = false;     // the first bytes of a client were looked at
+    bool finished = false;    // the handshake is done
+    bool peer_done = false;   // its close_notify has come
+    bool broken = false;      // OpenSSL found a fatal error: nothing more may be sent but what is sealed
 };
 
 std::unique_ptr<Transport::Session> Transport::Session::make(SSL* ssl, Workspace::Records& records,
@@ -96,7 +102,10 @@ net::IoResult Transport::Session::receive() {
     if (!socket->readable()) return {};
     const net::IoResult got = socket->read(records.in.get(), kRead);
     kept.clear();  // all of it is used up
-    if (got.status == net::IoStatus::ok) input = {records.in.get(), got.size};
+    if (got.status != net::IoStatus::ok) return got;
+    barren += got.size;
+    if (barren > kMostBarren) return {net::IoStatus::failed, 0, EPROTO};
+    input = {records.in.get(), got.size};
     return got;
 }
 
@@ -108,7 +117,7 @@ void Transport::Session::keep_input() {
     }
     if (kept.empty()) kept.release();
     input = {};
-    pending = !kept.empty() || ending.has_value() || SSL_has_pending(ssl) == 1;
+    pending = !kept.empty() || ending.has_value() || SSL_pending(ssl) > 0;
 }
 
 /// Sends what was sealed; keeps what the socket does not take. `failed`: the connection is broken.
@@ -225,6 +234,7 @@ Handshake Transport::handshake() {
     const int returned = SSL_do_handshake(session.ssl);
     if (returned == 1) {
         session.finished = true;
+        session.barren = 0;
         session.keep_input();
         if (session.send() == net::IoStatus::failed) return session.fail("connection reset");
         return Handshake::done;
@@ -303,17 +313,22 @@ net::IoResult Transport::read_records(char* data, std::size_t size) {
         std::size_t got = 0;
         const int returned = SSL_read_ex(session.ssl, data + total, size - total, &got);
         total += got;
+        if (got > 0) session.barren = 0;
         if (returned != 1) {
             end = session.result_of(returned);
             // Records without content for us may have used up a whole recv.
             if (end.status == net::IoStatus::would_block && total == 0 && socket_.readable()) continue;
             break;
         }
-        if (total == size || (session.input.empty() && SSL_has_pending(session.ssl) == 0)) break;
+        if (total == size || (session.input.empty() && SSL_pending(session.ssl) == 0)) break;
     }
     if (end.status != net::IoStatus::would_block && total > 0) session.ending = end;
     session.keep_input();
-    if (session.send() == net::IoStatus::failed && total == 0) return {net::IoStatus::failed, 0, EPIPE};
+    const std::size_t replied = session.records.out.size();
+    const bool sent = session.send() == net::IoStatus::ok;
+    session.replies = session.sealed.empty() ? 0 : session.replies + replied;
+    if (session.replies > kMostReplies) session.broken = true;
+    if ((!sent || session.replies > kMostReplies) && total == 0) return {net::IoStatus::failed, 0, EPIPE};
     return total > 0 ? net::IoResult{net::IoStatus::ok, total, 0} : end;
 }
 
@@ -345,14 +360,17 @@ net::IoResult Transport::flush() {
     const net::IoResult sent = socket_.write(sealed.view());
     if (sent.status != net::IoStatus::ok) return sent;
     sealed.consume(sent.size);
-    if (!sealed.empty()) return {};
+    if (!sealed.empty()) return {net::IoStatus::would_block, sent.size, 0};
+    session_->replies = 0;
     sealed.release();
     return {net::IoStatus::ok, sent.size, 0};
 }
 
 /// close_notify, unless nobody is there to take it.
 void Transport::Session::say_goodbye() {
-    if (!finished || broken || !sealed.empty()) return;
+    // A second SSL_shutdown would read, and lose what it reads.
+    const bool said = (SSL_get_shutdown(ssl) & SSL_SENT_SHUTDOWN) != 0;
+    if (!finished || broken || said || !sealed.empty()) return;
     ERR_clear_error();
     SSL_shutdown(ssl);
     static_cast<void>(send());

@@ -135,6 +135,8 @@ class H2Session {
                  std::string_view hsts, H2Source* source);
     /// Submits a 1xx response, never 101 (RFC 9113 section 8.6).
     void inform(std::int32_t stream, const ResponseHead& head);
+    /// Nobody is behind the tunnel of `stream` any more: once all is sent, its client is told to stop.
+    void end_tunnel(std::int32_t stream);
     /// The source of `stream` has more, or has ended.
     void resume(std::int32_t stream);
     /// Resets a stream; its source is not asked again. `blame`: the client made us do it, which counts as

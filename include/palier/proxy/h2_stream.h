@@ -45,10 +45,11 @@ class H2Stream final : private ClientStream, private http::H2Source, public base
     void start();
     void take_data(std::string_view bytes) { in_.append(bytes); }
     void take_end(std::string_view trailers);
-    /// Gives the exchange what it wants, after something has changed.
-    void attend();
-    /// The session has closed it, and it is about to be deleted. Not while the scratch buffer is in use.
-    void closed(http::H2Error error);
+    /// Gives the exchange what it wants, after something has changed. True: it is over, to be deleted.
+    [[nodiscard]] bool attend();
+    /// The session has closed it. True: it is over, to be deleted; else it lives until its tunnel's last words
+    /// are through. Not while the scratch buffer is in use.
+    [[nodiscard]] bool closed(http::H2Error error);
     /// The client is gone: the exchange ends.
     void gone(Termination reason);
 
@@ -108,6 +109,7 @@ class H2Stream final : private ClientStream, private http::H2Source, public base
     bool out_ended_ = false;    // the response is complete in `out_`
     bool responded_ = false;    // its head is submitted
     bool drained_ = false;      // on_client_drained() is due
+    bool detached_ = false;      // the session has closed it
     bool lost_ = false;
 };
 

@@ -88,7 +88,7 @@ class Transport {
     }
     /// Records that the socket did not take yet.
     [[nodiscard]] bool sealed() const { return session_ && holds_output(); }
-    /// Sends them; ok: none is left.
+    /// Sends them; ok: none is left. would_block: `size` of them went all the same.
     [[nodiscard]] net::IoResult flush();
 
     /// Open, and with nothing to read; TLS takes in what its peer says about the session meanwhile.

@@ -30,7 +30,8 @@ std::shared_ptr<const ServerContext> make_server(const Folder& folder) {
 
 /// What both ends share.
 struct Site {
-    explicit Site(const Wish& wish = {.names = {"server.test"}}) : issuer(issue({.common_name = "issuer", .authority = true})) {
+    explicit Site(const Wish& wish = {.names = {"server.test"}})
+        : issuer(issue({.common_name = "issuer", .authority = true})) {
         folder.write("certs/server.pem", issue(wish, &issuer).both());
         folder.write("ca.pem", issuer.pem());
         server = make_server(folder);
@@ -210,6 +211,21 @@ TEST_CASE("an end that is said is told from an end that just comes") {
         pair.loop.run_once(10);
         CHECK(pair.client.read() == "still here");
     }
+}
+
+TEST_CASE("an end that is said twice loses nothing of what still comes") {
+    Site site;
+    Pair pair(site, site.client(site.believing()));
+    REQUIRE(pair.shake_hands() == std::pair(Handshake::done, Handshake::done));
+    std::string got;
+    pair.server.transport.shutdown_write();
+    for (int piece = 0; piece < 20; ++piece) {
+        static_cast<void>(pair.client.transport.write(std::string(5'000, 'x')));
+        pair.loop.run_once(5);
+        pair.server.transport.shutdown_write();  // with bytes to read
+        got += pair.server.read();
+    }
+    CHECK(got.size() == 100'000);
 }
 
 TEST_CASE("records that come byte by byte are read as if they came at once") {
