@@ -175,6 +175,19 @@ def test_half_a_head_does_not_keep_a_connection(raw_backend, start_palier):
         client.wait_closed()
 
 
+def test_pings_do_not_hold_up_a_stop(raw_backend, start_palier):
+    """A client that answers no GOAWAY, but lives on: shutdown_grace is for exchanges, not for it."""
+    palier = start_palier(h2_site([server("a", raw_backend(response("ok")).address)], shutdown_grace="5m"))
+    with RawH2Client(palier.port, answers=False) as client:
+        assert client.get().body == b"ok"
+        palier.send_signal(signal.SIGTERM)
+        palier.stopped_by_test = True
+        client.wait(lambda: client.goaways, "the GOAWAY")
+        client.send(frame(PING, 0, 0, bytes(8)))
+        client.wait(lambda: client.closed, "the end of the connection")
+        assert palier.child.wait() == 0
+
+
 def test_pings_do_not_keep_an_idle_connection(raw_backend, start_palier):
     """What counts is a request."""
     palier = start_palier(h2_site([server("a", raw_backend(response("ok")).address)],

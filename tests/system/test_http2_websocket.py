@@ -245,6 +245,50 @@ def test_last_words_to_a_backend_that_has_ended_its_side(raw_backend, start_pali
     assert heard == [b"last words"]
 
 
+def test_last_words_that_a_backend_takes_its_time_for(raw_backend, start_palier):
+    """The stream is closed on both sides while palier still holds what the backend has not taken."""
+    size, go_on, heard = 4 * 1024 * 1024, threading.Event(), []
+
+    def handler(connection):
+        request = connection.read_request()
+        connection.send(switch(request))
+        connection.half_close()
+        connection.wait(go_on)
+        heard.append(len(connection.read_until_close()))
+
+    palier = start_palier(h2_site([server("a", raw_backend(handler=handler).address)]))
+    with H2Client(palier.port) as client:
+        stream = client.start("CONNECT", "/chat", fields=[(":protocol", "websocket"), ("sec-websocket-version", "13")],
+                              end=False)
+        client.wait(lambda: stream.ended, "the end of the backend's side")
+        sent = 0
+        while sent < size:  # as much as goes while nobody reads: the windows shut
+            room = min(client.window(stream), 16384, size - sent)
+            if room <= 0:
+                go_on.set()
+                client.wait(lambda: client.window(stream) > 0, "an open window")
+                continue
+            client.h2.send_data(stream.id, bytes(room), end_stream=sent + room == size)
+            client.send(client.h2.data_to_send())
+            sent += room
+        go_on.set()
+        wait_for(lambda: heard, "the end of the tunnel")
+    assert heard == [size]
+    assert palier.wait_access_log(1)[0]["reason"] == "tunnel"
+
+
+def test_connect_that_opened_no_tunnel_leaves_nothing_behind(start_palier, raw_backend):
+    """Its client never ends its side: the stream has to end all the same, and the connection with its idle time."""
+    palier = start_palier(h2_site([server("a", raw_backend().address)], route=[{"pool": "web", "path": "/web"}],
+                                  timeouts={"client_idle": duration(0.5)}))
+    with RawH2Client(palier.port) as client:
+        stream = client.open(CONNECT, end=False)
+        client.wait(lambda: stream.status is not None, "an answer")
+        assert stream.status == 404
+        assert client.wait_reset(stream) == H2Error.NO_ERROR
+        assert client.wait_goaway() == H2Error.NO_ERROR
+
+
 def test_early_bytes_wait_for_the_switch(raw_backend, start_palier):
     go_on = threading.Event()
 

@@ -345,6 +345,25 @@ def test_tunnel_ends_with_close_notify(secure, raw_backend):
         assert client.read_until_close() == b"hello"
 
 
+def test_tunnel_of_which_one_side_has_ended_loses_nothing(secure, raw_backend):
+    """Saying that end again, with bytes of the other side on their way, must not eat them."""
+    size, heard = 8 * 1024 * 1024, []
+
+    def handler(connection):
+        connection.read_request()
+        connection.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+        connection.half_close()
+        heard.append(len(connection.read_until_close()))
+
+    with TlsClient(secure(raw_backend(handler=handler)).port) as client:
+        assert client.send(UPGRADE).read_response().status == 101
+        for _ in range(size // 65536):
+            client.send(bytes(65536))
+        client.socket.unwrap().close()  # close_notify both ways
+        wait_for(lambda: heard, "the end of the tunnel", timeout=20)
+    assert heard == [size]
+
+
 def test_tunnel_cut_by_the_client_ends_the_backend(secure, raw_backend):
     seen = []
 
