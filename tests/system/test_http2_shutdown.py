@@ -182,7 +182,7 @@ def test_pings_do_not_hold_up_a_stop(raw_backend, start_palier):
         assert client.get().body == b"ok"
         palier.send_signal(signal.SIGTERM)
         palier.stopped_by_test = True
-        client.wait(lambda: client.goaways, "the GOAWAY")
+        palier.wait_event("stopping")
         client.send(frame(PING, 0, 0, bytes(8)))
         client.wait(lambda: client.closed, "the end of the connection")
         assert palier.child.wait() == 0

@@ -3,6 +3,7 @@ PROXY protocol in front, and how all of it ends when palier stops."""
 
 import asyncio
 import signal
+import socket
 import threading
 import time
 import zlib
@@ -353,6 +354,7 @@ def test_tunnel_of_which_one_side_has_ended_loses_nothing(secure, raw_backend):
         connection.read_request()
         connection.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
         connection.half_close()
+        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)  # taken in many small pieces
         heard.append(len(connection.read_until_close()))
 
     with TlsClient(secure(raw_backend(handler=handler)).port) as client:
