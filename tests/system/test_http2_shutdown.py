@@ -5,25 +5,12 @@ import threading
 import time
 
 import pytest
-from harness import curl, duration, is_listening, response, seconds, server, site, wait_for
+from harness import Held, curl, duration, is_listening, response, seconds, server, site, wait_for
 from harness.h2_client import H2Client, h2_site
 from harness.h2_frames import GOAWAY, PING, PREFACE, SETTINGS, H2Error, data_frame, frame, request_fields
 from harness.h2_raw import RawH2Client
 
 STOPS = pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-
-
-class Held:
-    """A backend's handler that answers when told to."""
-
-    def __init__(self):
-        self.release = threading.Event()
-
-    def __call__(self, connection):
-        while True:
-            connection.read_request()
-            connection.wait(self.release)
-            connection.send(response("finished"))
 
 
 @STOPS

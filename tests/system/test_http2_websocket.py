@@ -1,6 +1,5 @@
 """WebSocket over HTTP/2 (RFC 8441): an extended CONNECT is bridged to an HTTP/1.1 upgrade."""
 
-import asyncio
 import base64
 import hashlib
 import os
@@ -9,8 +8,7 @@ import threading
 from contextlib import contextmanager
 
 import pytest
-import websockets
-from harness import duration, free_port, response, seconds, server, wait_for
+from harness import duration, response, seconds, server, wait_for, websocket_echo, websocket_server
 from harness.h2_client import H2Client, bystander, h2_site
 from harness.h2_frames import CONNECT_PROTOCOL, H2Error, data_frame, request_fields, reset_frame, window_update
 from harness.h2_raw import RawH2Client
@@ -27,35 +25,6 @@ def accept_of(key: str) -> str:
 def switch(request, *fields: str) -> str:
     return "\r\n".join(["HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", "Upgrade: websocket",
                         f"Sec-WebSocket-Accept: {accept_of(request.get('Sec-WebSocket-Key'))}", *fields, "", ""])
-
-
-@contextmanager
-def echo_server():
-    """python3-websockets in a thread; yields its address. "close" closes from its side."""
-    port, started, loop = free_port(), threading.Event(), asyncio.new_event_loop()
-    stop = loop.create_future()
-
-    async def echo(connection):
-        async for message in connection:
-            if message == "close":
-                await connection.close(4001, "as asked")
-            else:
-                await connection.send(message)
-
-    async def serve():
-        async with websockets.serve(echo, "127.0.0.1", port, max_size=None, compression=None):
-            started.set()
-            await stop
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
-    thread.start()
-    wait_for(started.is_set, "the WebSocket server")
-    try:
-        yield f"127.0.0.1:{port}"
-    finally:
-        loop.call_soon_threadsafe(stop.set_result, None)
-        thread.join()
-        loop.close()
 
 
 class Socket:
@@ -116,7 +85,7 @@ def open_client(palier) -> RawH2Client:
 
 @pytest.fixture
 def echo_site(start_palier):
-    with echo_server() as address:
+    with websocket_server(websocket_echo) as address:
         yield lambda **config: start_palier(h2_site([server("ws", address)], **config))
 
 
@@ -162,7 +131,7 @@ def test_close_of_the_server(echo_site):
     palier = echo_site()
     with open_client(palier) as client:
         talk = Socket(client)
-        talk.send(b"close")
+        talk.send(b"close 4001")
         assert talk.receive() == (8, struct.pack("!H", 4001) + b"as asked")
         talk.send(struct.pack("!H", 4001), opcode=8)
         client.wait(lambda: talk.stream.ended, "END_STREAM")

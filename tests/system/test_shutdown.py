@@ -6,22 +6,9 @@ import threading
 import time
 
 import pytest
-from harness import RawClient, duration, is_listening, response, seconds, server, site, wait_for
+from harness import Held, RawClient, duration, is_listening, response, seconds, server, site, wait_for
 
 STOPS = pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-
-
-class Held:
-    """A backend's handler that answers when told to."""
-
-    def __init__(self):
-        self.release = threading.Event()
-
-    def __call__(self, connection):
-        while True:
-            connection.read_request()
-            connection.wait(self.release)
-            connection.send(response("finished"))
 
 
 @STOPS

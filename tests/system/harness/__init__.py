@@ -6,6 +6,7 @@ Every process is ended by its pid, every port is taken free, and every wait is f
 from .certificates import Authority, Certificate, make_ca, make_certificate, make_stale, ocsp_response, openssl, revoke
 from .config import route, server, site, tls_listener, to_toml
 from .environment import BIG_BODY, BINARY, ROOT, SANITIZED, SCALE, duration, seconds
+from .held import Held
 from .load import H2loadResult, Wrk, curl, h2load
 from .messages import ConnectionEnded, Message, Request, Response, response
 from .palier import Palier, run_palier
@@ -20,7 +21,7 @@ from .websocket_server import websocket_echo, websocket_server
 
 __all__ = [
     "Authority", "BIG_BODY", "BINARY", "BackendConnection", "Certificate", "Child", "ConnectionEnded",
-    "FullBacklog", "H2loadResult", "Message", "Palier", "ROOT", "RawBackend", "RawClient", "Request", "Response",
+    "FullBacklog", "H2loadResult", "Held", "Message", "Palier", "ROOT", "RawBackend", "RawClient", "Request", "Response",
     "SANITIZED", "SCALE", "SClient", "TlsClient", "WebFront", "Wrk", "alert_of", "client_context", "client_hello",
     "curl", "descendants", "duration", "free_port", "h2load", "is_listening", "listening_sockets", "make_ca",
     "make_certificate", "make_stale", "ocsp_response", "openssl", "resident_bytes", "response", "revoke", "route",

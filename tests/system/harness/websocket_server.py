@@ -17,7 +17,7 @@ def websocket_server(handler):
     stop = loop.create_future()
 
     async def serve():
-        async with websockets.serve(handler, "127.0.0.1", port, max_size=None):
+        async with websockets.serve(handler, "127.0.0.1", port, max_size=None, compression=None):
             started.set()
             await stop
 
