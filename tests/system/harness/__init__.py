@@ -21,7 +21,8 @@ from .websocket_server import websocket_echo, websocket_server
 
 __all__ = [
     "Authority", "BIG_BODY", "BINARY", "BackendConnection", "Certificate", "Child", "ConnectionEnded",
-    "FullBacklog", "H2loadResult", "Held", "Message", "Palier", "ROOT", "RawBackend", "RawClient", "Request", "Response",
+    "FullBacklog", "H2loadResult", "Held", "Message",
+    "Palier", "ROOT", "RawBackend", "RawClient", "Request", "Response",
     "SANITIZED", "SCALE", "SClient", "TlsClient", "WebFront", "Wrk", "alert_of", "client_context", "client_hello",
     "curl", "descendants", "duration", "free_port", "h2load", "is_listening", "listening_sockets", "make_ca",
     "make_certificate", "make_stale", "ocsp_response", "openssl", "resident_bytes", "response", "revoke", "route",
