@@ -166,7 +166,18 @@ TEST_CASE("a peer that does not read costs what it was given once, and no more i
     }
     CHECK(pair.server.transport.write("more").status == net::IoStatus::would_block);
     CHECK(pair.server.transport.flush().status == net::IoStatus::would_block);
-    std::size_t got = 0;
+    // Part of it goes: that is progress, and is said.
+    net::IoResult part;
+    std::array<char, 16 * 1024> bytes;
+    std::size_t early = 0;
+    for (int reads = 0; reads < 100 && part.size == 0; ++reads) {
+        pair.loop.run_once(1);
+        early += pair.client.transport.read(bytes.data(), bytes.size()).size;
+        part = pair.server.transport.flush();
+    }
+    CHECK(part.status == net::IoStatus::would_block);
+    CHECK(part.size > 0);
+    std::size_t got = early;
     for (int turn = 0; turn < 2000 && got < taken; ++turn) {
         pair.loop.run_once(5);
         got += pair.client.read().size();
@@ -226,6 +237,44 @@ TEST_CASE("an end that is said twice loses nothing of what still comes") {
         got += pair.server.read();
     }
     CHECK(got.size() == 100'000);
+}
+
+TEST_CASE("a peer that only speaks of its keys is not listened to for ever") {
+    Site site;
+    net::Loop loop;
+    auto [server_end, client_end] = test::socket_pair();
+    ::fcntl(client_end.get(), F_SETFL, O_NONBLOCK);
+    End server(loop, std::move(server_end));
+    REQUIRE(server.transport.start_server(*site.server, site.workspace));
+    // OpenSSL's own client says what no transport says.
+    const SslContextPtr context(SSL_CTX_new(TLS_client_method()));
+    const SslPtr client(SSL_new(context.get()));
+    SSL_set_fd(client.get(), client_end.get());
+    Handshake at_server = Handshake::again;
+    for (int turn = 0; turn < 50 && at_server == Handshake::again; ++turn) {
+        static_cast<void>(SSL_connect(client.get()));
+        loop.run_once(1);
+        at_server = server.transport.handshake();
+    }
+    REQUIRE(at_server == Handshake::done);
+    REQUIRE(SSL_connect(client.get()) == 1);
+
+    const auto updates_until_refused = [&](int most) {
+        for (int count = 1; count <= most; ++count) {
+            if (SSL_key_update(client.get(), SSL_KEY_UPDATE_NOT_REQUESTED) != 1) return -1;
+            static_cast<void>(SSL_do_handshake(client.get()));
+            loop.run_once(0);
+            static_cast<void>(server.read());
+            if (server.last.status == net::IoStatus::failed) return count;
+        }
+        return 0;
+    };
+    CHECK(updates_until_refused(1'000) == 0);
+    CHECK(SSL_write(client.get(), "x", 1) == 1);
+    loop.run_once(1);
+    CHECK(server.read() == "x");  // what is content starts the count again
+    const int refused = updates_until_refused(20'000);
+    CHECK(refused > 5'000);
 }
 
 TEST_CASE("records that come byte by byte are read as if they came at once") {
