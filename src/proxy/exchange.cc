@@ -1,20 +1,22 @@
 // The states of an exchange:
 //
-//   state       waits for                             deadline           what ends it
-//   idle        a request (in the worker's free list)                    begin() → answering, queued,
-//   connecting, awaiting answering   the client to take palier's own answer client_write      drained →
-//   finished queued      a server below its max_connections    connect            a free server → connecting,
-//   awaiting; late → answering connecting  the connection to the leased server   connect            connected
-//   → awaiting; failed → another try, or answering awaiting    the response head                     server
-//   head → relaying; 101 → tunnel; failed → another try, or answering relaying    the response body, and the
-//   client     server             end → finished; cut → finished
-//               to take it                            client_write
-//   tunnel      bytes either way                      tunnel             both ends closed → finished
-//   finished    the client connection to take it back                    → idle
+//   state       waits for                                 deadline      what ends it
+//   idle        a request, in the worker's free list      -             begin() and start() -> any but relaying, tunnel
+//   answering   the client to take palier's own answer    client_write  drained -> finished
+//   queued      a server below its max_connections        connect       a free server -> connecting, awaiting;
+//                                                                       late -> answering
+//   connecting  the connection to the leased server,      connect,      open -> awaiting; failed -> another try,
+//               and its TLS handshake                     handshake     or answering
+//   awaiting    the response head                         server        head -> relaying; 101 -> tunnel;
+//                                                                       failed -> another try, or answering
+//   relaying    the response body; the client to take it  server;       end -> finished; cut -> finished
+//                                                         client_write
+//   tunnel      bytes either way                          tunnel        both ends closed -> finished; cut -> finished
+//   finished    the client's side to take it back         -             -> idle
 //
 // The request's body flows in awaiting and relaying, under client_body; both directions run at once. Who
-// reads is paused by who writes: nothing is read from the backend while the client's connection holds unsent
-// bytes, nothing from the client while the backend's does.
+// reads is paused by who writes: nothing is read from the backend while the client holds unsent bytes, nothing
+// from the client while the backend's connection does.
 #include "palier/proxy/exchange.h"
 
 #include "palier/base/log.h"
