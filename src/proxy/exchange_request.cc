@@ -149,7 +149,10 @@ void Exchange::use_connection() {
     if (!request_ended_) lease_.give_up_trial();
     while (pool::BackendConnection* connection = lease_.reuse(*this)) {
         // Only a request that may be sent twice may meet a connection that its server is just closing.
-        if ((http::is_idempotent(method_) && request_ended_) || connection->still_open()) {
+        // TLS is asked in any case: its peer may speak of the session, so that spoke_unasked() cannot tell.
+        const bool may_be_stale =
+            http::is_idempotent(method_) && request_ended_ && !connection->transport().encrypted();
+        if (may_be_stale || connection->still_open()) {
             state_ = State::awaiting;
             asked_in_turn_ = core_.loop.turn();
             send_request();
