@@ -221,7 +221,7 @@ def test_header_bomb(flooded, name, where):
         assert len(message) < 16384
         client.send(message)
         check_calmed(palier, client, "CONTINUATION frames or header fields")
-    assert b"bbbb" not in backend.received
+    assert b"b" * 40 not in backend.received  # more than a request id of ours can have
 
 
 def test_many_small_header_bombs(flooded):
@@ -234,7 +234,7 @@ def test_many_small_header_bombs(flooded):
         client.wait(lambda: all(stream.over for stream in streams) or client.closed, "all refusals")
         assert {stream.status for stream in streams} == {431}, client.story()
         check_memory(palier)
-    assert b"bbbb" not in backend.received
+    assert b"b" * 40 not in backend.received  # more than a request id of ours can have
 
 
 @pytest.mark.parametrize("fields, accepted", [
