@@ -286,10 +286,6 @@ std::string_view Transport::version() const {
     return SSL_get_version(session_->ssl);
 }
 
-std::string_view Transport::cipher() const {
-    return SSL_get_cipher_name(session_->ssl);
-}
-
 bool Transport::resumed() const {
     return SSL_session_reused(session_->ssl) == 1;
 }

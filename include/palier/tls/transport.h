@@ -68,7 +68,6 @@ class Transport {
     /// The verified client certificate's subject (RFC 4514); "" for none.
     [[nodiscard]] std::string client_subject() const;
     [[nodiscard]] std::string_view version() const;  // "TLSv1.3"
-    [[nodiscard]] std::string_view cipher() const;
     /// An earlier session was resumed.
     [[nodiscard]] bool resumed() const;
 
