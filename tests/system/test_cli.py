@@ -171,9 +171,9 @@ def demo(tmp_path):
     try:
         def ready() -> bool:
             assert child.running(), child.stdout() + child.stderr()
-            return is_listening(port)
+            return "https://" in child.stdout() and is_listening(port)
 
-        wait_for(ready, "the demo")
+        wait_for(ready, "the demo to serve and to say so")
         yield port, child
         assert child.stop(signal.SIGTERM) == 0, child.stderr()
     finally:
