@@ -15,6 +15,17 @@ std::vector<base::IpAddress> addresses_of(const config::ServerConfig& server, co
     return found == addresses.end() ? std::vector<base::IpAddress>{} : found->second;
 }
 
+/// A server's own place for probes goes before its pool's, and that before where its traffic goes.
+base::SocketAddress probe_address(const config::PoolConfig& pool, const config::ServerConfig& server,
+                                  const base::SocketAddress& address) {
+    if (!pool.health) return address;
+    base::IpAddress ip = pool.health->address.value_or(address.ip());
+    std::uint16_t port = pool.health->port != 0 ? pool.health->port : address.port();
+    if (server.probe_address) ip = *server.probe_address;
+    if (server.probe_port != 0) port = server.probe_port;
+    return {ip, port};
+}
+
 }  // namespace
 
 std::shared_ptr<PoolState> StateTable::pool(const std::string& name) {
@@ -29,35 +40,46 @@ std::shared_ptr<ServerState> StateTable::server(const std::string& full_name, co
     return state;
 }
 
-StateTable::TlsKey StateTable::key_of(const config::ServerConfig& server) {
-    return {server.host, server.tls->server_name, server.tls->ca, server.tls->verify};
+StateTable::TlsKey StateTable::key_of(const std::string& host, const config::BackendTlsConfig& settings) {
+    return {host, settings.server_name, settings.ca, settings.verify};
+}
+
+base::Result<void> StateTable::prepare_tls(const std::string& host,
+                                           const std::optional<config::BackendTlsConfig>& settings,
+                                           TlsContexts& next) {
+    if (!settings) return {};
+    const TlsKey key = key_of(host, *settings);
+    if (const auto known = tls_.find(key); known != tls_.end()) {
+        next.insert(*known);
+        return {};
+    }
+    if (next.contains(key)) return {};
+    auto made = tls::ClientContext::make(*settings, host);
+    if (!made) return std::unexpected(made.error());
+    next.emplace(key, std::move(*made));
+    return {};
 }
 
 base::Result<void> StateTable::prepare_tls(const config::Config& config) {
-    std::map<TlsKey, std::shared_ptr<const tls::ClientContext>> next;
+    TlsContexts next;
     for (const config::PoolConfig& pool : config.pools) {
         for (const config::ServerConfig& server : pool.servers) {
-            if (!server.tls) continue;
-            const TlsKey key = key_of(server);
-            if (const auto known = tls_.find(key); known != tls_.end()) {
-                next.insert(*known);
-                continue;
-            }
-            auto made = tls::ClientContext::make(*server.tls, server.host);
-            if (!made) {
+            auto prepared = prepare_tls(server.host, server.tls, next);
+            if (prepared) prepared = prepare_tls(server.host, server.probe_tls, next);
+            if (!prepared) {
                 return base::failure(
-                    fmt::format("server {}/{}: {}", pool.name, server.name, made.error().message));
+                    fmt::format("server {}/{}: {}", pool.name, server.name, prepared.error().message));
             }
-            next.emplace(key, std::move(*made));
         }
     }
     tls_ = std::move(next);
     return {};
 }
 
-std::shared_ptr<const tls::ClientContext> StateTable::tls_to(const config::ServerConfig& server) const {
-    if (!server.tls) return nullptr;
-    const auto found = tls_.find(key_of(server));
+std::shared_ptr<const tls::ClientContext> StateTable::tls_to(
+    const std::string& host, const std::optional<config::BackendTlsConfig>& settings) const {
+    if (!settings) return nullptr;
+    const auto found = tls_.find(key_of(host, *settings));
     PALIER_ASSERT(found != tls_.end());
     return found->second;
 }
@@ -83,7 +105,10 @@ std::shared_ptr<const PoolSnapshot> make_pool_snapshot(const config::PoolConfig&
             // An address is part of the name where it can change or where there are several.
             if (from.host != ip.to_string()) full_name += "@" + server.address_text;
             server.state = states.server(full_name, from.name);
-            server.tls = states.tls_to(from);
+            server.tls = states.tls_to(from.host, from.tls);
+            server.probe_address = probe_address(config, from, server.address);
+            server.probe_host = from.address();
+            server.probe_tls = states.tls_to(from.host, from.probe_tls);
             snapshot->servers.push_back(std::move(server));
         }
     }

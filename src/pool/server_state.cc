@@ -2,6 +2,24 @@
 
 namespace palier::pool {
 
+std::string_view text_of(Health health) {
+    switch (health) {
+        case Health::unprobed:
+            return "unprobed";
+        case Health::unknown:
+            return "unknown";
+        case Health::up:
+            return "up";
+        case Health::falling:
+            return "falling";
+        case Health::down:
+            return "down";
+        case Health::rising:
+            return "rising";
+    }
+    return "";
+}
+
 std::uint32_t ServerState::in_flight() const {
     std::uint32_t sum = 0;
     for (unsigned worker = 0; worker < workers_; ++worker) {

@@ -9,6 +9,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -26,7 +27,10 @@ struct Server {
     std::uint32_t max_connections = 0;
     std::uint64_t slow_start_ms = 0;
     std::shared_ptr<ServerState> state;
-    std::shared_ptr<const tls::ClientContext> tls;  // null: plain
+    std::shared_ptr<const tls::ClientContext> tls;        // null: plain
+    base::SocketAddress probe_address;                    // where active probes go
+    std::string probe_host;                               // the Host that they name unless told otherwise
+    std::shared_ptr<const tls::ClientContext> probe_tls;  // null: they are plain
 };
 
 struct PoolSnapshot {
@@ -47,17 +51,22 @@ class StateTable {
     /// To be called before a configuration's servers are used: reads the files that their TLS needs.
     [[nodiscard]] base::Result<void> prepare_tls(const config::Config& config);
     /// As prepare_tls() made it; null for a plain server.
-    [[nodiscard]] std::shared_ptr<const tls::ClientContext> tls_to(const config::ServerConfig& server) const;
+    [[nodiscard]] std::shared_ptr<const tls::ClientContext> tls_to(
+        const std::string& host, const std::optional<config::BackendTlsConfig>& settings) const;
 
   private:
     /// Host, server_name, ca, and whether to verify.
     using TlsKey = std::tuple<std::string, std::string, std::string, bool>;
-    [[nodiscard]] static TlsKey key_of(const config::ServerConfig& server);
+    using TlsContexts = std::map<TlsKey, std::shared_ptr<const tls::ClientContext>>;
+    [[nodiscard]] static TlsKey key_of(const std::string& host, const config::BackendTlsConfig& settings);
+    [[nodiscard]] base::Result<void> prepare_tls(const std::string& host,
+                                                 const std::optional<config::BackendTlsConfig>& settings,
+                                                 TlsContexts& next);
 
     unsigned workers_;
     std::map<std::string, std::shared_ptr<PoolState>> pools_;
     std::map<std::string, std::shared_ptr<ServerState>> servers_;
-    std::map<TlsKey, std::shared_ptr<const tls::ClientContext>> tls_;
+    TlsContexts tls_;
 };
 
 /// Addresses by host name; a host that is an IP address needs no entry.

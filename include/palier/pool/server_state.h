@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace palier::pool {
 
@@ -24,6 +25,17 @@ struct alignas(64) WorkerCounters {
     }
 };
 
+/// What active probes say of a server; health/judge.h has the table.
+enum class Health : std::uint8_t {
+    unprobed,  // there are no probes: usable
+    unknown,   // no result yet
+    up,
+    falling,  // up, and failing
+    down,
+    rising,  // down, and succeeding
+};
+[[nodiscard]] std::string_view text_of(Health health);
+
 struct ServerState {
     ServerState(std::string full_name, std::string short_name, unsigned workers)
         : name(std::move(full_name)),
@@ -36,6 +48,11 @@ struct ServerState {
     const std::string name;    // pool/server, with the address where that comes from the DNS
     const std::string server;  // the server's name alone
 
+    // What active probes show; written by the control thread alone.
+    std::atomic<Health> health{Health::unprobed};
+    std::atomic<bool> held_down{false};             // by probes: not usable
+    std::atomic<std::uint64_t> health_since_ms{0};  // monotonic, when `health` last went up or down
+
     // What live traffic shows. A server is ejected while ejected_until_ms is not 0; once that time has come
     // it gets one request on trial, whose outcome ends the ejection or renews it.
     std::atomic<std::uint32_t> failures_in_row{0};
@@ -43,6 +60,12 @@ struct ServerState {
     std::atomic<std::uint64_t> returned_at_ms{0};    // when the last ejection ended, monotonic; 0: never
     std::atomic<std::uint32_t> ejections_in_row{0};
     std::atomic<bool> on_trial{false};
+    std::atomic<std::uint64_t> standing_since_ms{0};  // the last ejection's begin or end, monotonic
+
+    // The error rate's window: it begins with a failure, and has the counters' sums of then.
+    std::atomic<std::uint64_t> window_from_ms{0};
+    std::atomic<std::uint64_t> window_exchanges{0};
+    std::atomic<std::uint64_t> window_failures{0};
 
     /// A connection could not be made since this was last looked at: its name may have moved.
     std::atomic<bool> unreachable{false};

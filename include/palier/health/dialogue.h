@@ -1,0 +1,49 @@
+// Dialogue: what one probe says over its connection once that is open, and what it makes of the answers. No I/O:
+// bytes in, bytes out, so that every answer can be tested, split and garbled as one likes.
+// Thread: control only. Owner: the probe that speaks it, for its time.
+#pragma once
+
+#include "palier/config/config.h"
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace palier::health {
+
+/// What a probe has found. Cheap where it is good: no text.
+struct Result {
+    bool well = false;
+    std::string reason;  // in words when not: "HTTP 503, expected 200-399", "closed before it answered"
+};
+
+class Dialogue {
+  public:
+    enum class Step : std::uint8_t {
+        more,  // say what say() has, then wait for bytes
+        done,  // result() is the verdict
+    };
+
+    virtual ~Dialogue() = default;
+
+    /// What is to be sent now; "" for nothing. Taken once: the next call gives what came since.
+    [[nodiscard]] virtual std::string take_output() = 0;
+    /// Bytes from the server, in whatever pieces.
+    [[nodiscard]] virtual Step on_bytes(std::string_view bytes) = 0;
+    /// The server has closed its side before a verdict: that may be the body's proper end.
+    [[nodiscard]] virtual Step on_close() = 0;
+    /// Where it stands, for the reason of a timeout: "no answer", "half a greeting", "an unfinished head".
+    [[nodiscard]] virtual std::string_view stage() const = 0;
+    /// After `done`.
+    [[nodiscard]] virtual const Result& result() const = 0;
+    /// After `done`: the connection may carry another probe (keep_alive and a clean end).
+    [[nodiscard]] virtual bool reusable() const = 0;
+};
+
+/// `host`: for the Host field, unless the configuration names another. `config` must outlive the dialogue.
+[[nodiscard]] std::unique_ptr<Dialogue> make_http_dialogue(const config::HealthConfig& config,
+                                                           std::string_view host);
+[[nodiscard]] std::unique_ptr<Dialogue> make_mysql_dialogue(const config::HealthConfig& config);
+
+}  // namespace palier::health

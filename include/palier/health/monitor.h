@@ -1,0 +1,50 @@
+// Monitor: probes the servers of all pools, once for all workers, and publishes what it finds in their ServerState.
+//
+// Probes of one server never overlap. Their phases are spread, so that many servers are not probed in one instant
+// and servers of several pools at one address take turns; an interval is shortened by up to a tenth at random,
+// never lengthened, so that interval * fall + timeout bounds the time to notice a fault.
+//
+// Thread: control only. Owner: the supervisor. Ends: the destructor, which drops the probes that are under way.
+#pragma once
+
+#include "palier/net/loop.h"
+#include "palier/pool/pool_snapshot.h"
+#include "palier/tls/transport.h"
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace palier::health {
+
+class Monitor {
+  public:
+    /// `cut`: a server of a pool with on_down = "close" went down; its exchanges are to be cut off.
+    using Cut = std::function<void(const std::shared_ptr<pool::ServerState>& server)>;
+
+    Monitor(net::Loop& loop, Cut cut);
+    ~Monitor();
+    Monitor(const Monitor&) = delete;
+    Monitor& operator=(const Monitor&) = delete;
+
+    /// Probes the servers of these pools and no others. Those that were there before, with the same settings,
+    /// keep their state and rhythm; servers whose pool has no probes (any more) become Health::unprobed.
+    void watch(std::span<const std::shared_ptr<const pool::PoolSnapshot>> pools);
+
+    /// Every probed server has had its first result.
+    [[nodiscard]] bool settled() const;
+
+    /// Why `server` is in its state, in words; "" before the first result and for one that is not probed.
+    [[nodiscard]] std::string_view reason(const pool::ServerState& server) const;
+
+  private:
+    class Entry;
+
+    net::Loop& loop_;
+    Cut cut_;
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace palier::health
