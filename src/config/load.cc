@@ -1,6 +1,7 @@
 #include "palier/config/load.h"
 
 #include "config/mistakes.h"
+#include "config/ready_when.h"
 #include "config/sections.h"
 #include "config/sources.h"
 
@@ -19,6 +20,7 @@ Loaded interpret(Sources& sources, Mistakes& mistakes) {
     read_general(root, reading);
     read_listeners(root, reading);
     read_pools(root, reading);
+    read_ready_when(root, reading);
     read_routes(root, reading);
     root.finish();
     if (!mistakes.empty()) return std::unexpected(mistakes.take(sources.order()));

@@ -42,18 +42,18 @@ std::string Names::read(TableReader& table, std::string_view kind, std::size_t i
     return node->string;
 }
 
-std::optional<std::size_t> Names::resolve(const Node& value, std::string_view kind,
+std::optional<std::size_t> Names::resolve(std::string_view name, Place place, std::string_view kind,
                                           Mistakes& mistakes) const {
-    if (const auto found = by_name_.find(value.string); found != by_name_.end()) return found->second.index;
+    if (const auto found = by_name_.find(std::string(name)); found != by_name_.end())
+        return found->second.index;
     if (!complete_) return std::nullopt;
     std::vector<std::string_view> known;
     known.reserve(by_name_.size());
-    for (const auto& [name, named] : by_name_) {
-        known.push_back(name);
+    for (const auto& [known_name, named] : by_name_) {
+        known.push_back(known_name);
     }
     std::ranges::sort(known);
-    mistakes.add(value.place(),
-                 fmt::format("there is no {} \"{}\"{}", kind, value.string, suggestion(value.string, known)));
+    mistakes.add(place, fmt::format("there is no {} \"{}\"{}", kind, name, suggestion(name, known)));
     return std::nullopt;
 }
 

@@ -1,8 +1,8 @@
-#include "config/addresses.h"
-#include "config/backend_tls.h"
+#include "config/health.h"
 #include "config/nearest.h"
+#include "config/outlier.h"
 #include "config/sections.h"
-#include "config/units.h"
+#include "config/servers.h"
 
 #include <algorithm>
 #include <array>
@@ -13,13 +13,14 @@ namespace palier::config {
 namespace {
 
 constexpr std::uint32_t kMostRetries = 10;
-constexpr std::uint32_t kMostWeight = 65'535;
-constexpr std::uint32_t kMostServerConnections = 100'000'000;
+constexpr std::uint32_t kMostMinUsable = 1000;
 
 constexpr std::array<Choice<Balance>, 1> kBalances{{{"round-robin", Balance::round_robin}}};
 constexpr std::array<Choice<Failback>, 2> kFailbacks{
     {{"auto", Failback::automatic}, {"manual", Failback::manual}}};
-constexpr std::array<Choice<Role>, 2> kRoles{{{"active", Role::active}, {"passive", Role::passive}}};
+constexpr std::array<Choice<WhenNone>, 2> kWhenNone{
+    {{"refuse", WhenNone::refuse}, {"try_all", WhenNone::try_all}}};
+constexpr std::array<Choice<OnDown>, 2> kOnDown{{{"finish", OnDown::finish}, {"close", OnDown::close}}};
 constexpr std::array<Choice<bool RetryOn::*>, 6> kRetryOn{{{"connect", &RetryOn::connect},
                                                            {"reset", &RetryOn::reset},
                                                            {"timeout", &RetryOn::timeout},
@@ -45,67 +46,36 @@ void read_retry_on(TableReader& table, RetryOn& retry_on) {
     }
 }
 
-void read_outlier(TableReader& pool, OutlierConfig& outlier) {
-    auto table = pool.table("outlier");
-    if (!table) return;
-    table->read<std::uint32_t>("failures", outlier.failures, {0, 1'000'000});
-    table->read("backoff", outlier.backoff, {Duration(1), kLongest});
-    table->read<std::uint32_t>("max_ejected", outlier.max_ejected, {0, 100});
-    table->finish();
-}
-
-void read_tls(TableReader& table, ServerConfig& server, BackendTlsKeys keys) {
-    read_backend_tls(table, keys);
-    if (keys.tls) {
-        server.tls = std::move(keys.settings);
-    } else {
-        report_unused_tls_keys(table);
+/// A tier can never have more usable servers than the pool has. A name may stand for any number of them.
+void check_min_usable(TableReader& table, const PoolConfig& pool, const Reading& reading) {
+    const bool all_known = reading.complete && !table.misspelt("server") &&
+                           std::ranges::all_of(pool.servers, [](const ServerConfig& server) {
+                               return base::IpAddress::parse(server.host).has_value();
+                           });
+    if (pool.servers.empty() || !all_known || pool.min_usable <= pool.servers.size()) return;
+    if (const Node* value = table.find("min_usable")) {
+        table.mistakes().add(
+            value->place(),
+            fmt::format("\"pool.min_usable\" is {}, but the pool \"{}\" has {}", pool.min_usable, pool.name,
+                        pool.servers.size() == 1 ? "one server only"
+                                                 : fmt::format("{} servers only", pool.servers.size())));
     }
 }
 
-void read_server(TableReader& table, ServerConfig& server, const std::string& node) {
-    if (const Node* text = table.required_text("address")) {
-        auto address = parse_server_address(text->string);
-        if (address) {
-            server.host = std::move(address->host);
-            server.port = address->port;
-        } else {
-            table.mistakes().add(text->place(), address.error().message);
-        }
-    }
-    table.read<std::uint32_t>("weight", server.weight, {0, kMostWeight});
-    table.read("role", server.role, kRoles);
-    if (const Node* text = table.text("node")) server.node = text->string;
-    server.local = !node.empty() && server.node == node;
-    table.read<std::uint32_t>("max_connections", server.max_connections, {0, kMostServerConnections});
-    table.read("slow_start", server.slow_start, {Duration(0), kLongest});
-}
-
-void read_servers(TableReader& table, PoolConfig& pool, Reading& reading) {
-    BackendTlsKeys tls;
-    read_backend_tls(table, tls);
-    Names names;
-    for (const Node* node : table.tables("server")) {
-        TableReader server_table(*node, "pool.server", reading.mistakes);
-        ServerConfig& server = pool.servers.emplace_back();
-        server.name = names.read(server_table, "server", pool.servers.size() - 1, reading.mistakes);
-        read_server(server_table, server, reading.config.node);
-        read_tls(server_table, server, tls);
-        server_table.finish();
-    }
-    const bool encrypted =
-        std::ranges::any_of(pool.servers, [](const ServerConfig& server) { return server.tls.has_value(); });
-    if (!tls.tls && !encrypted) report_unused_tls_keys(table);
-    if (!table.meant("server") && reading.complete) {
-        reading.mistakes.add(table.place(), fmt::format("the pool \"{}\" has no [[pool.server]]", pool.name));
-    }
-    const auto weightless = [](const ServerConfig& server) { return server.weight == 0; };
-    if (!pool.servers.empty() && std::ranges::all_of(pool.servers, weightless)) {
-        reading.mistakes.add(
-            table.place(),
-            fmt::format("every server of the pool \"{}\" has weight 0, so none would ever be used",
-                        pool.name));
-    }
+void read_pool(TableReader& table, PoolConfig& pool, Reading& reading) {
+    table.read("balance", pool.balance, kBalances);
+    table.read("prefer_local", pool.prefer_local);
+    table.read("failback", pool.failback, kFailbacks);
+    table.read<std::uint32_t>("retries", pool.retries, {0, kMostRetries});
+    read_retry_on(table, pool.retry_on);
+    table.read<std::uint32_t>("min_usable", pool.min_usable, {1, kMostMinUsable});
+    table.read("when_none", pool.when_none, kWhenNone);
+    table.read("on_down", pool.on_down, kOnDown);
+    read_outlier(table, pool.outlier);
+    PoolProbes probes = read_health(table);
+    read_servers(table, pool, probes, reading);
+    check_min_usable(table, pool, reading);
+    pool.health = std::move(probes.config);
 }
 
 }  // namespace
@@ -118,14 +88,7 @@ void read_pools(TableReader& root, Reading& reading) {
         TableReader table(*node, "pool", reading.mistakes);
         PoolConfig& pool = reading.config.pools.emplace_back();
         pool.name = reading.pools.read(table, "pool", reading.config.pools.size() - 1, reading.mistakes);
-        table.read("balance", pool.balance, kBalances);
-        table.read("prefer_local", pool.prefer_local);
-        table.read("failback", pool.failback, kFailbacks);
-        table.read<std::uint32_t>("retries", pool.retries, {0, kMostRetries});
-        read_retry_on(table, pool.retry_on);
-        read_outlier(table, pool.outlier);
-        table.not_yet_available("health");
-        read_servers(table, pool, reading);
+        read_pool(table, pool, reading);
         table.finish();
     }
 }

@@ -1,4 +1,4 @@
-// Reading the sections of the file into a Config, in this order: general, listeners, pools, routes.
+// Reading the sections of the file into a Config, in this order: general, listeners, pools, ready_when, routes.
 // Thread: control only. Owner: one load.
 #pragma once
 
@@ -24,9 +24,12 @@ class Names {
 
     /// Reads the name of the `index`th `kind` ("pool") from `table` and reports a bad or second one.
     std::string read(TableReader& table, std::string_view kind, std::size_t index, Mistakes& mistakes);
-    /// The index of what `value` names. Reports an unknown name, unless it may stand in what could not be
-    /// read.
-    std::optional<std::size_t> resolve(const Node& value, std::string_view kind, Mistakes& mistakes) const;
+    /// The index of what has this name. Reports an unknown one, unless it may stand in what could not be read.
+    std::optional<std::size_t> resolve(std::string_view name, Place place, std::string_view kind,
+                                       Mistakes& mistakes) const;
+    std::optional<std::size_t> resolve(const Node& value, std::string_view kind, Mistakes& mistakes) const {
+        return resolve(value.string, value.place(), kind, mistakes);
+    }
     /// Something has no readable name: references may mean it.
     void set_incomplete() { complete_ = false; }
 

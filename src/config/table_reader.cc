@@ -13,9 +13,9 @@ namespace palier::config {
 namespace {
 
 /// Keys of the file itself, which TOML counts to the table above them when they stand below one.
-constexpr std::array<std::string_view, 8> kFileKeys{"node",    "workers",        "control_socket",
+constexpr std::array<std::string_view, 9> kFileKeys{"node",    "workers",        "control_socket",
                                                     "admin",   "shutdown_grace", "trusted_proxies",
-                                                    "include", "state_file"};
+                                                    "include", "state_file",     "ready_when"};
 
 constexpr std::string_view kDuration = "a duration such as \"250ms\", \"2s\", \"5m\" or \"1h\"";
 constexpr std::string_view kSize = "a size such as \"64KiB\", \"1GiB\" or \"0\"";

@@ -186,9 +186,6 @@ TEST_CASE("addresses and paths of palier's own are checked") {
 TEST_CASE("what is not yet available is refused whatever it holds") {
     CHECK(mistakes_in("state_file = \"/var/lib/palier/state.json\"\n") ==
           Strings{"t:1:1: \"state_file\" is not yet available"});
-    CHECK(mistakes_in(
-              "[[pool]]\nname = \"p\"\nhealth = 1\n[[pool.server]]\nname = \"s\"\naddress = \"s:1\"\n") ==
-          Strings{"t:3:1: \"pool.health\" is not yet available"});
 }
 
 }  // namespace
