@@ -86,6 +86,10 @@ void Worker::publish(std::shared_ptr<const proxy::Snapshot> snapshot) {
     mailbox_.post([this, next = std::move(snapshot)]() mutable { core_.publish(std::move(next)); });
 }
 
+void Worker::cut_off(std::shared_ptr<pool::ServerState> server) {
+    mailbox_.post([this, of = std::move(server)] { core_.pools.cut_off(*of); });
+}
+
 void Worker::stop(std::chrono::milliseconds grace) {
     mailbox_.post([this, grace] { begin_stop(grace); });
 }

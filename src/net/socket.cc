@@ -84,6 +84,14 @@ bool Socket::quiet() {
     return !readable_;
 }
 
+void Socket::disconnect() {
+    // Connecting to no address at all dissolves a TCP connection (connect(2)): the peer gets a reset, and
+    // this side sees what a reset by the peer would have been.
+    sockaddr none{};
+    none.sa_family = AF_UNSPEC;
+    ::connect(descriptor_, &none, sizeof none);
+}
+
 void Socket::shutdown_write() {
     ::shutdown(descriptor_, SHUT_WR);
 }

@@ -4,6 +4,7 @@
 #include "palier/pool/outlier.h"
 #include "palier/pool/worker_pool.h"
 
+#include <string>
 #include <utility>
 
 namespace palier::pool {
@@ -36,7 +37,20 @@ void Lease::success() {
     report_success(server_->pool().snapshot(), server(), trial_, server_->pool().environment_.loop.now_ms());
 }
 
+void Lease::answered(std::uint16_t status) {
+    if (config::holds(server_->pool().snapshot().config.outlier.statuses, status)) {
+        failure("HTTP " + std::to_string(status));
+    } else {
+        success();
+    }
+}
+
 void Lease::failure(std::string_view reason) {
+    if (connection_ != nullptr && connection_->cut_off()) {
+        give_up_trial();
+        reported_ = true;  // we closed it
+        return;
+    }
     if (std::exchange(reported_, true)) return;
     WorkerCounters::add<std::uint64_t>(server_->counters_->failures, 1);
     report_failure(server_->pool().snapshot(), server(), trial_, reason,

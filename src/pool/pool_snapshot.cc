@@ -1,6 +1,7 @@
 #include "palier/pool/pool_snapshot.h"
 
 #include "palier/base/assert.h"
+#include "palier/base/clock.h"
 
 #include <utility>
 
@@ -34,9 +35,15 @@ std::shared_ptr<PoolState> StateTable::pool(const std::string& name) {
     return state;
 }
 
-std::shared_ptr<ServerState> StateTable::server(const std::string& full_name, const std::string& name) {
+std::shared_ptr<ServerState> StateTable::server(const std::string& full_name, const std::string& name,
+                                                bool slow_start) {
     auto& state = servers_[full_name];
-    if (!state) state = std::make_shared<ServerState>(full_name, name, workers_);
+    if (state) return state;
+    state = std::make_shared<ServerState>(full_name, name, workers_);
+    const std::uint64_t now_ms = base::monotonic_ms();
+    state->health_since_ms.store(now_ms);
+    state->standing_since_ms.store(now_ms);
+    if (slow_start) state->slow_start_from_ms.store(now_ms);
     return state;
 }
 
@@ -104,7 +111,7 @@ std::shared_ptr<const PoolSnapshot> make_pool_snapshot(const config::PoolConfig&
             std::string full_name = config.name + "/" + from.name;
             // An address is part of the name where it can change or where there are several.
             if (from.host != ip.to_string()) full_name += "@" + server.address_text;
-            server.state = states.server(full_name, from.name);
+            server.state = states.server(full_name, from.name, from.slow_start_at_start);
             server.tls = states.tls_to(from.host, from.tls);
             server.probe_address = probe_address(config, from, server.address);
             server.probe_host = from.address();

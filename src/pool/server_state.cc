@@ -28,4 +28,15 @@ std::uint32_t ServerState::in_flight() const {
     return sum;
 }
 
+ServerState::Totals ServerState::totals() const {
+    Totals sum;
+    for (unsigned worker = 0; worker < workers_; ++worker) {
+        const WorkerCounters& of_worker = counters[worker];
+        sum.ended += of_worker.exchanges.load(std::memory_order_relaxed) -
+                     of_worker.in_flight.load(std::memory_order_relaxed);
+        sum.failures += of_worker.failures.load(std::memory_order_relaxed);
+    }
+    return sum;
+}
+
 }  // namespace palier::pool

@@ -1,8 +1,10 @@
 #include "palier/pool/worker_pool.h"
 
 #include "palier/base/assert.h"
+#include "palier/pool/standing.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 
 namespace palier::pool {
@@ -14,11 +16,8 @@ constexpr std::uint64_t kFullStepMs = 16;        // other workers free servers w
 constexpr std::uint64_t kTurnMs = 64;            // for the worker whose turn it is to notice
 constexpr unsigned kOwnTurns = 4;                // places in a row that a worker may keep while others wait
 
-/// The weight of a server that came back `age_ms` ago and takes `slow_start_ms` to reach its full weight:
-/// linear, and never nothing, so that it does warm up.
-std::uint32_t growing_weight(std::uint32_t weight, std::uint64_t age_ms, std::uint64_t slow_start_ms) {
-    return std::max<std::uint32_t>(1, static_cast<std::uint32_t>(weight * age_ms / slow_start_ms));
-}
+constexpr std::uint32_t kGrowingScale = 100;
+constexpr std::uint32_t kMostWeight = 65'535;  // that balance takes
 
 }  // namespace
 
@@ -52,8 +51,8 @@ void WorkerPool::update(std::shared_ptr<const PoolSnapshot> snapshot) {
     snapshot_ = std::move(snapshot);
     standings_.resize(servers_.size());
 
-    std::vector<std::uint32_t> weights(servers_.size(), 0);
-    rotation_.assign(weights);
+    rotation_.assign(std::vector<std::uint32_t>(servers_.size(), 0));
+    scale_ = 1;
     refresh(environment_.loop.now_ms(), false);
     // Workers start at different places, so that they do not all turn to the same server first.
     if (rotation_.total() > 0) rotation_.skip(environment_.seed % (2 * servers_.size() + 1));
@@ -85,7 +84,7 @@ Pick WorkerPool::pick(std::span<const ServerState* const> tried, Lease& lease) {
 /// rotation, which holds one tier only, and whose turns belong to first tries; the next such pick starts
 /// behind it, so that a failing server's load is spread.
 bool WorkerPool::pick_untried(std::span<const ServerState* const> tried, std::uint64_t now_ms, Lease& lease) {
-    const bool passive_first = snapshot_->state->held_by_passive.load();
+    const bool passive_first = passive_goes_first();
     std::vector<std::pair<unsigned, std::size_t>>
         candidates;  // tier, distance from where the last one was found
     const std::size_t count = servers_.size();
@@ -121,7 +120,8 @@ bool WorkerPool::take_place(ServerState& state, std::uint32_t places) const {
 bool WorkerPool::claim(WorkerServer& server, Lease& lease) {
     ServerState& state = *server.server_.state;
     const std::uint64_t ejected_until = state.ejected_until_ms.load(std::memory_order_relaxed);
-    const bool trial = ejected_until != 0;
+    const bool trial = ejected_until != 0 && !any_will_do_;
+    if (state.held_down.load(std::memory_order_relaxed) && !any_will_do_) return false;
     // Another worker may have ejected it, or taken its trial, since the rotation was made.
     if (trial && (environment_.loop.now_ms() < ejected_until || state.on_trial.exchange(true))) return false;
     const bool limited = server.server_.max_connections != 0;
@@ -175,27 +175,25 @@ bool WorkerPool::anothers_turn(const ServerState& state, std::uint64_t now_ms) c
 WorkerPool::Standing WorkerPool::standing(const Server& server, std::uint64_t now_ms) {
     const ServerState& state = *server.state;
     if (server.weight == 0) return {};
-    const std::uint64_t ejected_until = state.ejected_until_ms.load();
-    if (ejected_until != 0) {
-        if (now_ms < ejected_until) {
-            look_again_at(ejected_until);
-            return {};
-        }
-        if (state.on_trial.load()) return {};
+    if (!any_will_do_ && !usable(server, now_ms)) {
+        const std::uint64_t ejected_until = state.ejected_until_ms.load();
+        if (ejected_until > now_ms) look_again_at(ejected_until);
+        return {};
     }
     if (server.max_connections != 0 &&
         (state.limited.load() >= server.max_connections || anothers_turn(state, now_ms))) {
         look_again_at(now_ms + kFullStepMs);
-        return {.weight = 0, .full = true};
+        return {.full = true};
     }
+    const std::uint32_t weight = server.weight * scale_;
     const std::uint64_t slow_from = state.slow_start_from_ms.load();
     // Another worker's turn of its loop may have begun later than this one's.
     const std::uint64_t age_ms = now_ms > slow_from ? now_ms - slow_from : 0;
     if (slow_from != 0 && server.slow_start_ms != 0 && age_ms < server.slow_start_ms) {
         look_again_at(now_ms + kSlowStartStepMs);
-        return {.weight = growing_weight(server.weight, age_ms, server.slow_start_ms)};
+        return {.weight = growing_weight(weight, age_ms, server.slow_start_ms), .growing = true};
     }
-    return {.weight = server.weight};
+    return {.weight = weight};
 }
 
 unsigned WorkerPool::tier(const Server& server, bool passive_first) const {
@@ -205,36 +203,84 @@ unsigned WorkerPool::tier(const Server& server, bool passive_first) const {
 }
 
 void WorkerPool::refresh(std::uint64_t now_ms, bool for_traffic) {
-    PoolState& state = *snapshot_->state;
-    seen_version_ = state.version.load(std::memory_order_acquire);
+    seen_version_ = snapshot_->state->version.load(std::memory_order_acquire);
     refresh_at_ms_ = kNever;
-    some_full_ = false;
+    any_will_do_ = false;
+    look_at_servers(now_ms);
+    if (for_traffic) note_takeover();
+    const auto in_use = [](const Standing& now) { return now.weight > 0 || now.full; };
+    if (snapshot_->config.when_none == config::WhenNone::try_all &&
+        std::ranges::none_of(standings_, in_use)) {
+        any_will_do_ = true;
+        look_at_servers(now_ms);
+    }
+    const bool passive_first = passive_goes_first();
+    const unsigned last = last_tier(passive_first);
+    for (std::size_t i = 0; i < servers_.size(); ++i) {
+        const bool chosen = tier(servers_[i]->server_, passive_first) <= last;
+        const std::uint32_t weight = chosen ? standings_[i].weight : 0;
+        if (rotation_.weight(i) != weight) rotation_.set_weight(i, weight);
+    }
+    for (auto& server : servers_) {
+        if (!any_will_do_ && server->server_.state->held_down.load()) server->close_idle();
+    }
+}
 
-    const bool manual = snapshot_->config.failback == config::Failback::manual;
+void WorkerPool::look_at_servers(std::uint64_t now_ms) {
+    some_full_ = false;
+    const auto look = [&] {
+        bool growing = false;
+        for (std::size_t i = 0; i < servers_.size(); ++i) {
+            standings_[i] = standing(servers_[i]->server_, now_ms);
+            some_full_ = some_full_ || standings_[i].full;
+            growing = growing || standings_[i].growing;
+        }
+        return growing;
+    };
+    const bool growing = look();
+    std::uint32_t heaviest = 1;
+    for (const auto& server : servers_)
+        heaviest = std::max(heaviest, server->server_.weight);
+    const std::uint32_t scale = growing ? std::clamp(kMostWeight / heaviest, 1U, kGrowingScale) : 1;
+    if (scale == scale_) return;
+    // Credits are worth something only among weights of one scale.
+    scale_ = scale;
+    rotation_.assign(std::vector<std::uint32_t>(servers_.size(), 0));
+    look();
+}
+
+/// failback = "manual": once passive servers have taken over, they keep the traffic.
+void WorkerPool::note_takeover() {
+    if (snapshot_->config.failback != config::Failback::manual) return;
     bool has_active = false;
     bool active_well = false;
     bool passive_well = false;
     for (std::size_t i = 0; i < servers_.size(); ++i) {
-        const Server& server = servers_[i]->server_;
-        standings_[i] = standing(server, now_ms);
-        some_full_ = some_full_ || standings_[i].full;
+        const bool active = servers_[i]->server_.role == config::Role::active;
         const bool well = standings_[i].weight > 0 || standings_[i].full;
-        has_active = has_active || server.role == config::Role::active;
-        (server.role == config::Role::active ? active_well : passive_well) |= well;
+        has_active = has_active || active;
+        (active ? active_well : passive_well) |= well;
     }
-    if (manual && for_traffic && has_active && !active_well && passive_well)
-        state.held_by_passive.store(true);
-    const bool passive_first = manual && state.held_by_passive.load();
+    if (has_active && !active_well && passive_well) snapshot_->state->held_by_passive.store(true);
+}
 
-    unsigned lowest = ~0U;
+bool WorkerPool::passive_goes_first() const {
+    return snapshot_->config.failback == config::Failback::manual && snapshot_->state->held_by_passive.load();
+}
+
+/// The tiers up to this one are in use: enough of them for min_usable servers, if there are so many.
+unsigned WorkerPool::last_tier(bool passive_first) const {
+    if (any_will_do_) return kTiers;
+    std::array<std::size_t, kTiers> in_tier{};
     for (std::size_t i = 0; i < servers_.size(); ++i) {
-        if (standings_[i].weight > 0) lowest = std::min(lowest, tier(servers_[i]->server_, passive_first));
+        if (standings_[i].weight > 0) ++in_tier[tier(servers_[i]->server_, passive_first)];
     }
-    for (std::size_t i = 0; i < servers_.size(); ++i) {
-        const bool chosen = tier(servers_[i]->server_, passive_first) == lowest;
-        const std::uint32_t weight = chosen ? standings_[i].weight : 0;
-        if (rotation_.weight(i) != weight) rotation_.set_weight(i, weight);
+    std::size_t so_far = 0;
+    for (unsigned t = 0; t < kTiers; ++t) {
+        so_far += in_tier[t];
+        if (so_far >= snapshot_->config.min_usable) return t;
     }
+    return kTiers;
 }
 
 bool WorkerPool::has_other(const Server& server, std::span<const ServerState* const> tried) {
@@ -284,6 +330,14 @@ void WorkerPool::sweep_removed() {
     std::erase_if(removed_, [](const auto& server) { return server->leases_ == 0; });
 }
 
+void WorkerPool::cut_off(const ServerState& state) {
+    for (auto* of : {&servers_, &removed_}) {
+        for (auto& server : *of) {
+            if (server->server_.state.get() == &state) server->cut_off();
+        }
+    }
+}
+
 void WorkerPool::close_idle() {
     for (auto& server : servers_)
         server->close_idle();
@@ -310,6 +364,11 @@ void PoolSet::update(std::span<const std::shared_ptr<const PoolSnapshot>> snapsh
         gone->close_idle();
         if (!gone->idle()) removed_.push_back(std::move(gone));
     }
+}
+
+void PoolSet::cut_off(const ServerState& server) {
+    for (auto& pool : pools_)
+        pool->cut_off(server);
 }
 
 void PoolSet::close_idle() {

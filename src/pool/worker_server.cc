@@ -68,4 +68,9 @@ void WorkerServer::close_idle() {
         discard(*connection);
 }
 
+void WorkerServer::cut_off() {
+    for (auto* connection = leased_.front(); connection != nullptr; connection = leased_.next(connection))
+        connection->cut_off_now();
+}
+
 }  // namespace palier::pool

@@ -27,8 +27,8 @@ void complain(pool::ServerState& server, std::string_view detail, std::uint64_t 
 
 void Exchange::backend_failed(Fault fault, std::string_view detail) {
     const bool stale = fault == Fault::reset && lease_.connection() != nullptr &&
-                       lease_.connection()->reused() && lease_.connection()->in().empty() &&
-                       informational_ == 0;
+                       lease_.connection()->reused() && !lease_.connection()->cut_off() &&
+                       lease_.connection()->in().empty() && informational_ == 0;
     if (stale && !head_sent_ && held_whole_ && http::is_idempotent(method_)) {
         // Its server closed it while it was idle, which is nobody's failure: a fresh one to the same server.
         lease_.drop_connection();

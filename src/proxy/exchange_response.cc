@@ -201,15 +201,11 @@ void Exchange::inform(const http::ResponseHead& head) {
 
 /// The final head is here. `rest` follows it; when that is in the scratch buffer, it is at `place`.
 void Exchange::start_response(const http::ResponseHead& head, char* place, std::string_view rest) {
+    lease_.answered(head.status);
     const bool retry_status = head.status >= 502 && head.status <= 504;
     if (retry_status && may_retry(Fault::status, head.status)) {
         backend_failed(Fault::status, "HTTP " + std::to_string(head.status));
         return;
-    }
-    if (head.status >= 500) {
-        lease_.failure("HTTP " + std::to_string(head.status));
-    } else {
-        lease_.success();
     }
     state_ = State::relaying;
     status_ = head.status;

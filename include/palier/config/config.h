@@ -96,6 +96,13 @@ struct StatusRange {
     friend bool operator==(const StatusRange&, const StatusRange&) = default;
 };
 
+[[nodiscard]] inline bool holds(const std::vector<StatusRange>& ranges, std::uint16_t status) {
+    for (const StatusRange& range : ranges) {
+        if (status >= range.first && status <= range.last) return true;
+    }
+    return false;
+}
+
 enum class ProbeType : std::uint8_t { http, tcp, tls, mysql };
 /// What a MySQL server's read_only must be.
 enum class ReadOnly : std::uint8_t { any, off, on };

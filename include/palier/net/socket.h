@@ -67,6 +67,9 @@ class Socket {
     /// A read that went another way found nothing left.
     void emptied() { readable_ = false; }
 
+    /// Resets the connection without giving the socket up: reads and writes fail from now on, and an event
+    /// tells the watcher.
+    void disconnect();
     void shutdown_write();
     void close();
     /// Closes with a reset, so that the peer learns that what it got is not whole.

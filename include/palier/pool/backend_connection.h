@@ -60,6 +60,13 @@ class BackendConnection final : public net::Deferred,
     /// Asks the kernel whether the server has closed it or sent bytes that nobody asked for.
     [[nodiscard]] bool still_open() { return transport_.quiet(); }
 
+    /// Ends it as if the server had reset it; its user hears of that by an event.
+    void cut_off_now() {
+        cut_off_ = true;
+        transport_.socket().disconnect();
+    }
+    [[nodiscard]] bool cut_off() const { return cut_off_; }
+
     void set_deadline(std::uint64_t delay_ms) { loop_.timers().arm(timer_, loop_.now_ms() + delay_ms); }
 
   private:
@@ -77,6 +84,7 @@ class BackendConnection final : public net::Deferred,
     base::Buffer in_;
     base::Buffer out_;
     bool reused_ = false;
+    bool cut_off_ = false;
 };
 
 }  // namespace palier::pool

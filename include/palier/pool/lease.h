@@ -33,8 +33,10 @@ class Lease {
     /// A new connection that has begun to connect. A failure is the server's.
     [[nodiscard]] base::Result<BackendConnection*> connect(BackendUser& user);
 
-    /// The server did well, or badly: see outlier.h. Once a lease at most.
+    /// The server did well, or badly: see outlier.h. The first verdict of a lease counts.
     void success();
+    /// It answered with this status, which the pool's rules take for the one or the other.
+    void answered(std::uint16_t status);
     void failure(std::string_view reason);
 
     /// This exchange may take long to show anything of the server: another is to be the trial, if this was

@@ -46,7 +46,9 @@ class StateTable {
     explicit StateTable(unsigned workers) : workers_(workers) {}
 
     [[nodiscard]] std::shared_ptr<PoolState> pool(const std::string& name);
-    [[nodiscard]] std::shared_ptr<ServerState> server(const std::string& full_name, const std::string& name);
+    /// `slow_start`: one that is not known yet begins with it.
+    [[nodiscard]] std::shared_ptr<ServerState> server(const std::string& full_name, const std::string& name,
+                                                      bool slow_start);
 
     /// To be called before a configuration's servers are used: reads the files that their TLS needs.
     [[nodiscard]] base::Result<void> prepare_tls(const config::Config& config);

@@ -44,6 +44,12 @@ struct ServerState {
           workers_(workers) {}
 
     [[nodiscard]] std::uint32_t in_flight() const;
+    struct Totals {
+        std::uint64_t ended = 0;     // exchanges
+        std::uint64_t failures = 0;  // of the server, whether their exchange has ended or not
+    };
+    /// Over all workers, which may count on meanwhile.
+    [[nodiscard]] Totals totals() const;
 
     const std::string name;    // pool/server, with the address where that comes from the DNS
     const std::string server;  // the server's name alone

@@ -1,7 +1,9 @@
 // WorkerPool: one worker's view of a pool: the rotation, the idle connections, the exchanges that wait.
 //
 // Which server comes next: the lowest tier that has a usable server (active local, active remote, passive
-// local, passive remote; without prefer_local: active, passive), smooth weighted round robin inside it.
+// local, passive remote; without prefer_local: active, passive), and those after it for as long as that makes
+// fewer than min_usable; smooth weighted round robin inside. Where no server is usable at all and when_none
+// says try_all, every server of any tier, however ill.
 // Usability and weights are read again when PoolState::version moves or a known time comes (an ejection ends,
 // a slow start goes on), not at each request.
 //
@@ -56,6 +58,8 @@ class WorkerServer {
     void park(BackendConnection& connection);
     void discard(BackendConnection& connection);
     void close_idle();
+    /// Connections in use; the exchanges hear of it by events.
+    void cut_off();
 
     WorkerPool& pool_;
     Server server_;
@@ -107,6 +111,8 @@ class WorkerPool final : private net::Task {
     /// Others came first: ask for a server after them.
     [[nodiscard]] bool has_waiters() { return !waiters_.empty(); }
 
+    /// Cuts off the exchanges under way with this server, as if it had reset their connections.
+    void cut_off(const ServerState& server);
     /// Closes connections that nobody uses.
     void close_idle();
     /// An exchange that may still ask for a server keeps the pool.
@@ -120,14 +126,21 @@ class WorkerPool final : private net::Task {
     friend class BackendConnection;
 
     struct Standing {
-        std::uint32_t weight = 0;  // now, with slow start; 0: not usable
+        std::uint32_t weight = 0;  // now, with slow start, times scale_; 0: not usable
         bool full = false;         // usable but for its limit
+        bool growing = false;      // in slow start
     };
+    static constexpr unsigned kTiers = 4;
 
     void on_again() override;
     void on_timer();
     /// `for_traffic`: an exchange asks; only then may passive servers take over for good.
     void refresh(std::uint64_t now_ms, bool for_traffic);
+    /// Fills standings_; what it finds is true for the whole pool.
+    void look_at_servers(std::uint64_t now_ms);
+    void note_takeover();
+    [[nodiscard]] bool passive_goes_first() const;
+    [[nodiscard]] unsigned last_tier(bool passive_first) const;
     [[nodiscard]] Standing standing(const Server& server, std::uint64_t now_ms);
     [[nodiscard]] unsigned tier(const Server& server, bool passive_first) const;
     [[nodiscard]] bool pick_untried(std::span<const ServerState* const> tried, std::uint64_t now_ms,
@@ -149,7 +162,10 @@ class WorkerPool final : private net::Task {
     std::vector<Standing> standings_;                     // scratch of refresh()
     std::uint64_t seen_version_ = 0;
     std::uint64_t refresh_at_ms_ = 0;
+    std::uint32_t scale_ =
+        1;  // of all weights: more than 1 while one grows, so that it can do so in small steps
     bool some_full_ = false;
+    bool any_will_do_ = false;      // no server is usable, and all are to be tried
     std::size_t untried_from_ = 0;  // where pick_untried() goes on
     std::uint32_t leases_ = 0;
     std::uint32_t users_ = 0;
@@ -167,6 +183,7 @@ class PoolSet {
     void update(std::span<const std::shared_ptr<const PoolSnapshot>> snapshots, std::uint64_t server_idle_ms);
 
     [[nodiscard]] WorkerPool& at(std::size_t index) { return *pools_[index]; }
+    void cut_off(const ServerState& server);
     void close_idle();
 
   private:

@@ -122,6 +122,7 @@ TEST_CASE("a success that is no trial does not end an ejection") {
 TEST_CASE("the return of a server with slow_start begins it") {
     auto config = pool_of({{.name = "a", .slow_start_ms = 10'000}, {.name = "b"}});
     const SharedPool shared(config);
+    shared.eject("a", kNow);
     report_success(*shared.snapshot, shared.server("a"), true, kNow);
     CHECK(shared.state("a").slow_start_from_ms.load() == kNow);
     report_success(*shared.snapshot, shared.server("a"), false, kNow + 1);
@@ -218,4 +219,93 @@ TEST_CASE("workers that report at once eject a server once") {
         REQUIRE(crowd.until("a") == kNow + kBackoff);
         REQUIRE(crowd.shared.state("a").ejections_in_row.load() == 1);
     }
+}
+
+TEST_CASE("a server that probes hold down counts among those that are out") {
+    const Crowd crowd(4);  // two may be out
+    crowd.shared.state("b").held_down.store(true);
+    crowd.fail("a", 3);
+    CHECK(crowd.until("a") != 0);
+    crowd.fail("c", 3);
+    CHECK(crowd.until("c") == 0);
+    crowd.shared.state("b").held_down.store(false);
+    crowd.fail("c", 1);
+    CHECK(crowd.until("c") != 0);
+}
+
+TEST_CASE("an ejection that a probe ends is over for the trial too") {
+    const Crowd crowd(2);
+    crowd.fail("a", 3);
+    crowd.shared.state("a").on_trial.store(true);
+    end_ejection(*crowd.shared.snapshot, crowd.shared.server("a"), "a probe succeeded", kNow + 1);
+    CHECK(crowd.until("a") == 0);
+    CHECK_FALSE(crowd.shared.state("a").on_trial.load());
+    const std::uint64_t before = crowd.version();
+    crowd.succeed("a", kNow + 2, true);
+    CHECK(crowd.version() == before);
+}
+
+namespace {
+
+/// Two servers, of which more than a third of at least ten requests in ten seconds may not fail.
+struct RatedCrowd {
+    RatedCrowd() : shared(configured()) { palier::base::log_start(palier::base::LogLevel::error); }
+
+    static palier::config::PoolConfig configured() {
+        auto pool = Crowd::configured(2, 50, 0);
+        pool.outlier.error_rate = 33;
+        pool.outlier.min_requests = 10;
+        pool.outlier.window = palier::config::Duration(10'000);
+        return pool;
+    }
+    /// One exchange with server a, as a lease reports it.
+    void exchange(bool well, std::uint64_t now) const {
+        WorkerCounters& counters = shared.state("a").counters[0];
+        WorkerCounters::add<std::uint64_t>(counters.exchanges, 1);
+        WorkerCounters::add<std::uint32_t>(counters.in_flight, 1);
+        if (well) {
+            report_success(*shared.snapshot, shared.server("a"), false, now);
+        } else {
+            WorkerCounters::add<std::uint64_t>(counters.failures, 1);
+            report_failure(*shared.snapshot, shared.server("a"), false, "HTTP 503", now);
+        }
+        WorkerCounters::add<std::uint32_t>(counters.in_flight, static_cast<std::uint32_t>(-1));
+    }
+    [[nodiscard]] bool ejected() const { return shared.state("a").ejected_until_ms.load() != 0; }
+
+    SharedPool shared;
+};
+
+}  // namespace
+
+TEST_CASE("an error rate ejects once there were enough requests") {
+    const RatedCrowd crowd;
+    for (int i = 0; i < 100; ++i)
+        crowd.exchange(true, kNow);
+    // Every third request fails: one of 1, of 4, of 7, and four of ten are the first to count.
+    for (int i = 0; i < 9; ++i) {
+        crowd.exchange(i % 3 != 0, kNow);
+        CHECK_FALSE(crowd.ejected());
+    }
+    crowd.exchange(false, kNow);
+    CHECK(crowd.ejected());
+}
+
+TEST_CASE("an error rate below the limit ejects nobody, however long it lasts") {
+    const RatedCrowd crowd;
+    for (int i = 0; i < 400; ++i)
+        crowd.exchange(i % 4 != 0, kNow + static_cast<std::uint64_t>(i) * 10);
+    CHECK_FALSE(crowd.ejected());
+}
+
+TEST_CASE("an error rate's window ends, and failures before it are forgotten") {
+    const RatedCrowd crowd;
+    for (int i = 0; i < 9; ++i)
+        crowd.exchange(false, kNow);
+    CHECK_FALSE(crowd.ejected());
+    crowd.exchange(false, kNow + 10'001);
+    CHECK_FALSE(crowd.ejected());
+    for (int i = 0; i < 9; ++i)
+        crowd.exchange(false, kNow + 10'002);
+    CHECK(crowd.ejected());
 }

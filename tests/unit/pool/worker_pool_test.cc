@@ -322,9 +322,9 @@ TEST_CASE("slow start: the weight grows with the time since the return") {
         TestWorker worker(shared);
         return worker.shares(1'000)["b"];
     };
-    CHECK(share_after(0) == 10);                  // weights 100 and 1
+    CHECK(share_after(0) == 10);                  // weights 100 and 1, the least
     CHECK(share_after(kStartMs / 4) == 200);      // 100 and 25
-    CHECK(share_after(kStartMs - 1'000) == 497);  // 100 and 99
+    CHECK(share_after(kStartMs - 1'000) == 499);  // 100 and 99.5
     CHECK(share_after(kStartMs) == 500);
 }
 
@@ -494,4 +494,74 @@ TEST_CASE("a set of pools keeps by name the pools that stay, and lets go of the 
     CHECK(held.server().name == "a");
     held.discard();
     pools.update(after, kHourMs);
+}
+
+TEST_CASE("slow start grows in small steps where weights are small") {
+    constexpr std::uint64_t kStartMs = 200'000;
+    SharedPool shared({{.name = "a", .weight = 1}, {.name = "b", .weight = 1, .slow_start_ms = kStartMs}});
+    shared.state("b").slow_start_from_ms.store(monotonic_ms() - kStartMs / 4);
+    shared.snapshot->state->changed();
+    TestWorker worker(shared);
+    CHECK(worker.shares(1'000)["b"] == 200);
+    // At its full weight again the rotation is the plain one.
+    shared.state("b").slow_start_from_ms.store(monotonic_ms() - kStartMs);
+    shared.snapshot->state->changed();
+    CHECK(worker.sequence(4).find("aa") == std::string::npos);
+}
+
+namespace {
+
+/// Two actives and a passive one.
+palier::config::PoolConfig with_spare(std::uint32_t min_usable) {
+    auto pool = pool_of({{.name = "a"}, {.name = "b"}, {.name = "p", .role = Role::passive}});
+    pool.min_usable = min_usable;
+    return pool;
+}
+
+void hold_down(const SharedPool& shared, const std::string& name, bool down) {
+    shared.state(name).held_down.store(down);
+    shared.snapshot->state->changed();
+}
+
+}  // namespace
+
+TEST_CASE("a server that probes hold down gets nothing, and its share again afterwards") {
+    SharedPool shared({{.name = "a"}, {.name = "b"}});
+    TestWorker worker(shared);
+    hold_down(shared, "a", true);
+    CHECK(worker.sequence(3) == "bbb");
+    CHECK(worker.next({&shared.state("b")}) == "none");
+    hold_down(shared, "b", true);
+    CHECK(worker.next() == "none");
+    hold_down(shared, "a", false);
+    CHECK(worker.sequence(3) == "aaa");
+}
+
+TEST_CASE("min_usable: the next tier joins while the first is too small") {
+    SharedPool shared(with_spare(2));
+    TestWorker worker(shared);
+    CHECK(worker.shares(100) == Shares{{"a", 50}, {"b", 50}});
+    hold_down(shared, "a", true);
+    CHECK(worker.shares(100) == Shares{{"b", 50}, {"p", 50}});
+    hold_down(shared, "b", true);
+    CHECK(worker.shares(10) == Shares{{"p", 10}});
+    hold_down(shared, "a", false);
+    hold_down(shared, "b", false);
+    CHECK(worker.shares(100) == Shares{{"a", 50}, {"b", 50}});
+}
+
+TEST_CASE("try_all: without a usable server all are tried, and no more once one is back") {
+    auto pool = with_spare(1);
+    pool.when_none = palier::config::WhenNone::try_all;
+    SharedPool shared(pool);
+    TestWorker worker(shared);
+    hold_down(shared, "a", true);
+    shared.eject("b", monotonic_ms() + kHourMs);
+    CHECK(worker.next() == "p");
+    hold_down(shared, "p", true);
+    CHECK(worker.shares(30) == Shares{{"a", 10}, {"b", 10}, {"p", 10}});
+    CHECK_FALSE(shared.state("b").on_trial.load());
+    CHECK(worker.next({&shared.state("a"), &shared.state("p")}) == "b");
+    hold_down(shared, "p", false);
+    CHECK(worker.sequence(3) == "ppp");
 }
