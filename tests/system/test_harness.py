@@ -1,10 +1,13 @@
 """The peers and tools themselves, without palier: when this fails, the machine is to blame."""
 
 import json
+import time
 import zlib
 
 import pytest
-from harness import ConnectionEnded, FullBacklog, RawClient, Wrk, curl, h2load, response, wait_for
+from harness import (
+    ConnectionEnded, FullBacklog, Network, RawClient, Visits, WebFront, Wrk, curl, h2load, is_listening, response,
+    wait_for, why_no_networks)
 
 
 def test_front_serves_php_and_counts_the_body(web_front):
@@ -25,6 +28,51 @@ def test_front_downloads_and_comes_back_after_a_kill(web_front):
     assert curl(front.url + "/hello.txt").exit_code == 7
     front.start()
     assert curl(front.url + "/hello.txt").body == b"hello from one\n"
+
+
+def status_of(front: WebFront, path: str = "/health") -> int | str:
+    """The status, or how there was none."""
+    answer = curl(front.url + path, "--max-time", "0.5")
+    return answer.status or {7: "refused", 28: "timeout"}[answer.exit_code]
+
+
+def test_front_can_be_ill_without_php_frozen_and_full(web_front):
+    front = web_front("one", backlog=4)
+    for harm, mend, health, page in ((front.ill, front.well, 500, 200), (front.kill_php, front.start, 502, 502),
+                                     (front.kill, front.start, "refused", "refused"),
+                                     (front.freeze, front.thaw, "timeout", "timeout"),
+                                     (front.fill_queues, front.thaw, "timeout", "timeout")):
+        assert (status_of(front), status_of(front, "/page")) == (200, 200)
+        harm()
+        assert (status_of(front), status_of(front, "/page")) == (health, page), harm
+        mend()
+    assert status_of(front) == 200
+    front.fill_queues()
+    with pytest.raises(TimeoutError):
+        RawClient(front.port, timeout=0.3)
+
+
+def test_machines_are_apart_and_can_be_cut_off(tmp_path):
+    if reason := why_no_networks():
+        pytest.skip(reason)
+    network = Network("one", "two")
+    front = WebFront("one", tmp_path, machine=network["one"])
+    try:
+        assert not is_listening(front.port), "it is not on the host"
+        with network["two"].inside(), Visits(network["one"], front.port) as visits:
+            before = time.time()
+            assert status_of(front) == 200
+            visits.wait(before, 2)  # the connection and the request
+            network["one"].cut_off()
+            cut = time.time()
+            assert status_of(front) == "timeout"
+            network["one"].reconnect()
+            assert status_of(front) == 200
+            visits.wait(cut, 3)
+        assert len(visits.times) == 5 and before < visits.times[0] < visits.times[1] < cut < visits.times[2]
+    finally:
+        front.stop()
+        network.close()
 
 
 def test_raw_backend_records_and_resets(raw_backend):

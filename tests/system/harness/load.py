@@ -5,11 +5,14 @@ import re
 import signal
 import subprocess
 import tempfile
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 from .environment import seconds
 from .waiting import wait_for
+
+_PACE = Path(__file__).resolve().parent / "pace.lua"
 
 
 @dataclass
@@ -28,10 +31,13 @@ class WrkResult:
 class Wrk:
     """wrk in the background until stop(), so that a test says when the load has seen enough."""
 
-    def __init__(self, url: str, connections: int = 16, threads: int = 1, longest: int = 60):
+    def __init__(self, url: str, connections: int = 16, threads: int = 1, longest: int = 60, paced: bool = False):
+        """`paced`: some thousands of requests a second and no more, which leaves the machine time for what is measured
+        meanwhile."""
         self._process = subprocess.Popen(
             ["wrk", "-t", str(threads), "-c", str(connections), "-d", f"{int(seconds(longest))}s", "--timeout",
-             f"{int(seconds(10))}s", url], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+             f"{int(seconds(10))}s", *(["-s", str(_PACE)] if paced else []), url],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         wait_for(self._minds_interrupts, "wrk to start")
 
     def _minds_interrupts(self) -> bool:
@@ -80,6 +86,48 @@ def h2load(url: str, requests: int, connections: int = 8, *options: str, http2: 
     assert counts, f"h2load said:\n{done.stdout}{done.stderr}"
     statuses = {kind: int(count) for count, kind in re.findall(r"(\d+) (\dxx)", done.stdout)}
     return H2loadResult(int(counts[1]), int(counts[2]), statuses, done.stdout)
+
+
+class SteadyH2load:
+    """h2load over HTTP/2 in the background, one run after the other until stop(); each run is about half a second of
+    some hundred requests a second, on connections of its own."""
+
+    def __init__(self, url: str):
+        self.requests = 0
+        self.failures = 0
+        self.texts: list[str] = []  # of runs with failures
+        self._error: Exception | None = None
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(url,), name="h2load")
+        self._thread.start()
+
+    def __enter__(self) -> "SteadyH2load":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def stop(self) -> "SteadyH2load":
+        """Lets the last run come to its end: no request is left out."""
+        self._ended.set()
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self
+
+    def _run(self, url: str) -> None:
+        count = 200
+        try:
+            while not self._ended.is_set():
+                result = h2load(url, count, 4, "-m", "4", "--rps=100", http2=True)
+                self.requests += count
+                failures = count - result.statuses["2xx"]
+                self.failures += failures
+                if failures:
+                    self.texts.append(result.text)
+        except Exception as error:  # noqa: BLE001 - it is the caller's, in another thread
+            self._error = error
 
 
 @dataclass

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+from datetime import datetime
 from pathlib import Path
 
 from .config import ports_of, to_toml
@@ -93,6 +94,11 @@ class Palier:
         """The JSON access log on stdout so far; an unfinished last line is left for later."""
         text = self.access_text()
         return [json.loads(line) for line in text[:text.rfind("\n") + 1].splitlines()]
+
+    @staticmethod
+    def logged_at(line: dict) -> float:
+        """When an exchange ended, from its line in the access log; a wall clock's seconds."""
+        return datetime.fromisoformat(line["time"]).timestamp()
 
     def wait_access_log(self, count: int) -> list[dict]:
         """The access log, once it has `count` lines."""
