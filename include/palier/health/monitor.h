@@ -2,19 +2,19 @@
 //
 // Probes of one server never overlap. Their phases are spread, so that many servers are not probed in one instant
 // and servers of several pools at one address take turns; an interval is shortened by up to a tenth at random,
-// never lengthened, so that interval * fall + timeout bounds the time to notice a fault.
+// never lengthened, so that interval * fall + timeout bounds the time to notice a fault. A probe that this machine
+// had no means to send (descriptors, ports, memory) says nothing of its server and is tried again.
 //
 // Thread: control only. Owner: the supervisor. Ends: the destructor, which drops the probes that are under way.
 #pragma once
 
 #include "palier/net/loop.h"
 #include "palier/pool/pool_snapshot.h"
-#include "palier/tls/transport.h"
 
 #include <functional>
 #include <memory>
 #include <span>
-#include <vector>
+#include <string_view>
 
 namespace palier::health {
 
@@ -39,10 +39,6 @@ class Monitor {
     [[nodiscard]] std::string_view reason(const pool::ServerState& server) const;
 
   private:
-    class Entry;
-
-    net::Loop& loop_;
-    Cut cut_;
     struct State;
     std::unique_ptr<State> state_;
 };
