@@ -1,6 +1,8 @@
 #include "config/health.h"
 
+#include "config/misplaced.h"
 #include "config/probe_request.h"
+#include "config/sections.h"
 #include "config/units.h"
 
 #include <algorithm>
@@ -24,6 +26,10 @@ constexpr std::array<Choice<std::optional<ProbeType>>, 5> kTypes{{{"http", Probe
 constexpr std::array<Choice<ReadOnly>, 3> kReadOnly{
     {{"any", ReadOnly::any}, {"off", ReadOnly::off}, {"on", ReadOnly::on}}};
 constexpr std::array<Choice<bool>, 2> kStarts{{{"up", true}, {"down", false}}};
+/// What may follow [pool.server.health] by mistake.
+constexpr std::array<std::string_view, 11> kServerKeys{
+    "name", "weight", "role", "node",       "max_connections", "slow_start", "slow_start_at_start",
+    "tls",  "verify", "ca",   "server_name"};
 constexpr std::array<std::string_view, 2> kMysqlKeys{"user", "read_only"};
 
 /// The type, or nothing for "off". `clear` becomes false when it cannot be told.
@@ -138,6 +144,7 @@ PoolProbes read_health(TableReader& pool) {
     read_target(*table, health.address, health.port);
     table->read("start", health.start_up, kStarts);
     table->read("probe_clears", health.probe_clears);
+    report_misplaced(*table, kPoolKeys, "[[pool]]");
     table->finish();
     if (type) {
         health.type = *type;
@@ -155,6 +162,7 @@ void read_server_health(TableReader& server_table, ServerConfig& server, const P
     auto table = server_table.table("health");
     if (!table) return;
     read_target(*table, server.probe_address, server.probe_port);
+    report_misplaced(*table, kServerKeys, "[[pool.server]]");
     table->finish();
     if (!probes.mentioned) {
         server_table.mistakes().add(server_table.key_place("health"),

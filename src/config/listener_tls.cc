@@ -2,6 +2,7 @@
 
 #include "config/addresses.h"
 #include "config/hsts.h"
+#include "config/misplaced.h"
 #include "config/nearest.h"
 #include "config/paths.h"
 
@@ -17,6 +18,7 @@ constexpr std::array<Choice<TlsVersion>, 2> kVersions{
     {{"1.2", TlsVersion::tls_1_2}, {"1.3", TlsVersion::tls_1_3}}};
 constexpr std::array<Choice<ClientAuth>, 3> kClientAuths{
     {{"off", ClientAuth::off}, {"optional", ClientAuth::optional}, {"required", ClientAuth::required}}};
+constexpr std::array<std::string_view, 5> kListenerKeys{"name", "address", "proxy_protocol", "http2", "hsts"};
 constexpr std::array<Choice<bool ListenerTlsConfig::*>, 2> kProtocols{
     {{"h2", &ListenerTlsConfig::http2}, {"http/1.1", &ListenerTlsConfig::http1}}};
 
@@ -87,15 +89,6 @@ void read_client_auth(TableReader& table, ListenerTlsConfig& tls) {
     }
 }
 
-/// TOML counts keys to the table above them: these were meant for the one further up.
-void report_misplaced(TableReader& table) {
-    for (const std::string_view key : {"name", "address", "proxy_protocol", "http2", "hsts"}) {
-        if (table.find(key) == nullptr) continue;
-        table.mistakes().add(table.key_place(key),
-                             fmt::format("\"{}\" belongs to [[listener]], above [listener.tls]", key));
-    }
-}
-
 ListenerTlsConfig read_tls(TableReader& table) {
     ListenerTlsConfig tls;
     read_source_paths(table, "certificates", tls.certificates);
@@ -107,7 +100,7 @@ ListenerTlsConfig read_tls(TableReader& table) {
     read_list(table, "groups", tls.groups);
     read_file_path(table, "ticket_keys", tls.ticket_keys);
     read_client_auth(table, tls);
-    report_misplaced(table);
+    report_misplaced(table, kListenerKeys, "[[listener]]");
     table.finish();
     return tls;
 }

@@ -1,5 +1,7 @@
 #include "config/outlier.h"
 
+#include "config/misplaced.h"
+#include "config/sections.h"
 #include "config/status_ranges.h"
 #include "config/units.h"
 
@@ -22,6 +24,7 @@ void read_outlier(TableReader& pool, OutlierConfig& outlier) {
     table->read("window", outlier.window, kWindow);
     table->read<std::uint32_t>("min_requests", outlier.min_requests, {1, kMostCounted});
     read_status_ranges(*table, "statuses", outlier.statuses, true);
+    report_misplaced(*table, kPoolKeys, "[[pool]]");
     table->finish();
 }
 

@@ -48,10 +48,10 @@ void read_retry_on(TableReader& table, RetryOn& retry_on) {
 
 /// A tier can never have more usable servers than the pool has. A name may stand for any number of them.
 void check_min_usable(TableReader& table, const PoolConfig& pool, const Reading& reading) {
-    const bool all_known = reading.complete && !table.misspelt("server") &&
-                           std::ranges::all_of(pool.servers, [](const ServerConfig& server) {
-                               return base::IpAddress::parse(server.host).has_value();
-                           });
+    const bool all_known =
+        reading.complete && std::ranges::all_of(pool.servers, [](const ServerConfig& server) {
+            return base::IpAddress::parse(server.host).has_value();
+        });
     if (pool.servers.empty() || !all_known || pool.min_usable <= pool.servers.size()) return;
     if (const Node* value = table.find("min_usable")) {
         table.mistakes().add(

@@ -11,10 +11,9 @@ namespace palier::config {
 namespace {
 
 constexpr std::size_t kLongestMethod = 32;
-constexpr std::size_t kLongestPath = 4096;
-constexpr std::size_t kLongestValue = 4096;
-constexpr std::size_t kMostFields = 32;
-constexpr std::size_t kLongestBody = 65'536;  // as much as a probe looks at
+constexpr std::size_t kLongestPath = 2048;
+constexpr std::size_t kMostFieldBytes = 4096;  // with the path, what any server takes for a head
+constexpr std::size_t kLongestBody = 65'536;   // as much as a probe looks at
 
 /// What a probe says itself, and how to have a say in it.
 struct OwnField {
@@ -122,8 +121,6 @@ std::string fault_of(std::string_view path, const ProbeField& field, const std::
         return fmt::format("\"{}\" must not hold \"{}\": a probe has its own{}", path, field.name,
                            own->instead);
     if (doubled) return fmt::format("\"{}\" is in \"{}\" already", field.name, path);
-    if (field.value.size() > kLongestValue)
-        return fmt::format("\"{}.{}\" must not be longer than {} bytes", path, field.name, kLongestValue);
     if (!is_field_value(field.value))
         return fmt::format(
             "\"{}.{}\" must not hold control characters, or spaces at its beginning or its end", path,
@@ -134,12 +131,14 @@ std::string fault_of(std::string_view path, const ProbeField& field, const std::
 void read_headers(TableReader& table, HealthConfig& health) {
     if (!table.table("headers")) return;
     const std::string path = table.path_of("headers");
+    std::size_t bytes = 0;
     for (const Node::Entry& entry : table.find("headers")->entries) {
         if (entry.value.broken) continue;
         if (entry.value.kind != Node::Kind::string) {
             table.wrong_type("headers." + entry.key, entry.value, "a string");
             continue;
         }
+        bytes += entry.key.size() + entry.value.string.size();
         ProbeField field{entry.key, entry.value.string};
         const std::string fault = fault_of(path, field, health.headers);
         if (fault.empty()) {
@@ -148,9 +147,9 @@ void read_headers(TableReader& table, HealthConfig& health) {
             table.mistakes().add(entry.key_place(), fault);
         }
     }
-    if (health.headers.size() > kMostFields) {
+    if (bytes > kMostFieldBytes) {
         table.mistakes().add(table.key_place("headers"),
-                             fmt::format("\"{}\" must not hold more than {} fields", path, kMostFields));
+                             fmt::format("\"{}\" must not hold more than {} bytes", path, kMostFieldBytes));
     }
 }
 

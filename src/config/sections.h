@@ -7,6 +7,7 @@
 #include "config/table_reader.h"
 #include "palier/config/config.h"
 
+#include <array>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -37,6 +38,11 @@ class Names {
     std::unordered_map<std::string, Named> by_name_;
     bool complete_ = true;
 };
+
+/// What may follow [pool.health] or [pool.outlier] by mistake.
+constexpr std::array<std::string_view, 13> kPoolKeys{
+    "name",      "balance", "prefer_local", "failback", "retries", "retry_on",   "min_usable",
+    "when_none", "on_down", "tls",          "verify",   "ca",      "server_name"};
 
 /// A load in progress.
 struct Reading {

@@ -37,6 +37,7 @@ class TableReader {
 
     [[nodiscard]] Place place() const { return place_; }
     [[nodiscard]] Mistakes& mistakes() { return mistakes_; }
+    [[nodiscard]] const std::string& path() const { return path_; }
     [[nodiscard]] std::string path_of(std::string_view key) const;
 
     /// The value, whatever its type; nullptr when the key is absent.
