@@ -5,7 +5,7 @@
 
 #include "palier/config/config.h"
 
-#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -27,13 +27,16 @@ class Dialogue {
 
     virtual ~Dialogue() = default;
 
-    /// What is to be sent now; "" for nothing. Taken once: the next call gives what came since.
+    /// What is to be sent now; "" for nothing. Taken once: the next call gives what came since. At most a few
+    /// KiB. After `done` it may be a farewell: the verdict stands whether or not the socket takes it, but it
+    /// is worth one try before the connection is closed (MySQL logs clients that leave without a word).
     [[nodiscard]] virtual std::string take_output() = 0;
-    /// Bytes from the server, in whatever pieces.
+    /// Bytes from the server, in whatever pieces; at least one. After `done` they change nothing.
     [[nodiscard]] virtual Step on_bytes(std::string_view bytes) = 0;
-    /// The server has closed its side before a verdict: that may be the body's proper end.
+    /// The server has closed its side before a verdict: that may be the body's proper end. Always `done`.
     [[nodiscard]] virtual Step on_close() = 0;
     /// Where it stands, for the reason of a timeout: "no answer", "half a greeting", "an unfinished head".
+    /// "no answer" until the first byte came.
     [[nodiscard]] virtual std::string_view stage() const = 0;
     /// After `done`.
     [[nodiscard]] virtual const Result& result() const = 0;
@@ -41,9 +44,17 @@ class Dialogue {
     [[nodiscard]] virtual bool reusable() const = 0;
 };
 
-/// `host`: for the Host field, unless the configuration names another. `config` must outlive the dialogue.
+// `config` must outlive the dialogue. A dialogue never holds more than a head of 32 KiB, or a packet of
+// 64 KiB, whatever the server sends.
+
+/// One HTTP/1.1 request and the head of its answer; of its body as much as expect_body and keep_alive need, up
+/// to 64 KiB. A redirect is its status, never followed. A Content-Encoding is not undone: expect_body is looked
+/// for in what comes over the wire (the request has no Accept-Encoding). `host`: for the Host field, unless
+/// the configuration names another.
 [[nodiscard]] std::unique_ptr<Dialogue> make_http_dialogue(const config::HealthConfig& config,
                                                            std::string_view host);
+/// The client's side of a MySQL or MariaDB handshake, and with a user what `config` asks of the server. TLS is
+/// not spoken: it must be left off for probes of this type.
 [[nodiscard]] std::unique_ptr<Dialogue> make_mysql_dialogue(const config::HealthConfig& config);
 
 }  // namespace palier::health
