@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 namespace palier::app {
@@ -48,6 +50,8 @@ Supervisor::Supervisor(config::Config config)
       mailbox_(loop_),
       signals_(loop_),
       builder_(worker_count_),
+      readiness_(builder_),
+      notifier_(std::getenv("NOTIFY_SOCKET")),
       names_(loop_,
              [this] {
                  if (!workers_.empty()) publish();
@@ -78,6 +82,7 @@ base::Result<void> Supervisor::start() {
     if (const auto loaded = certificates_.load(); !loaded) return std::unexpected(loaded.error());
     if (const auto prepared = builder_.prepare(*config_); !prepared) return std::unexpected(prepared.error());
 
+    if (const auto opened = open_admin(); !opened) return std::unexpected(opened.error());
     auto listeners = open_listeners(worker_count_);
     if (!listeners) return std::unexpected(listeners.error());
 
@@ -94,11 +99,22 @@ base::Result<void> Supervisor::start() {
     running_ = workers_.size();
     for (auto& worker : workers_)
         worker->start();
-    base::log_info("palier {} serves with {} workers, {} pools, {} routes", PALIER_VERSION, worker_count_,
-                   config_->pools.size(), config_->routes.size());
+    const std::string extent = fmt::format("{} workers, {} pools, {} routes", worker_count_,
+                                           config_->pools.size(), config_->routes.size());
+    base::log_info("palier {} serves with {}", PALIER_VERSION, extent);
     loop_.timers().arm(look_timer_, loop_.now_ms() + kLookMs);
+    readiness_.serves();
+    notifier_.ready("serving with " + extent);
     if (stop_early_) begin_stop();
     return {};
+}
+
+/// It answers while the rest of the start goes on, and until the last exchange of a stop has ended.
+base::Result<void> Supervisor::open_admin() {
+    if (config_->admin.empty()) return {};
+    admin_ =
+        std::make_unique<admin::AdminListener>(loop_, config_->timeouts, admin::health_pages(readiness_));
+    return admin_->listen(config_->admin);
 }
 
 base::Result<std::vector<std::vector<WorkerListener>>> Supervisor::open_listeners(unsigned workers) {
@@ -168,18 +184,22 @@ void Supervisor::run() {
     for (auto& worker : workers_)
         worker->join();
     workers_.clear();
+    admin_.reset();
     log_writer_.reset();
     base::log_info("palier has stopped");
 }
 
 void Supervisor::begin_stop() {
+    readiness_.stops();
     if (workers_.empty()) {
         stop_early_ = true;
         return;
     }
     const bool again = std::exchange(stopping_, true);
     const auto grace = again ? config::Duration{0} : config_->shutdown_grace;
-    base::log_info("stopping: {}", again ? "at once" : "exchanges in flight may finish");
+    const std::string_view how = again ? "at once" : "exchanges in flight may finish";
+    base::log_info("stopping: {}", how);
+    notifier_.stopping(how);
     for (auto& worker : workers_)
         worker->stop(grace);
 }

@@ -3,10 +3,13 @@
 // main one. Owner: the command that serves. Ends: run() returns.
 #pragma once
 
+#include "app/notify.h"
 #include "app/worker.h"
+#include "palier/admin/admin_listener.h"
 #include "palier/config/config.h"
 #include "palier/control/certificate_watcher.h"
 #include "palier/control/name_watcher.h"
+#include "palier/control/readiness.h"
 #include "palier/control/snapshot_builder.h"
 #include "palier/net/loop.h"
 #include "palier/net/mailbox.h"
@@ -37,6 +40,7 @@ class Supervisor {
     [[nodiscard]] std::uint16_t port() const { return port_; }
 
   private:
+    [[nodiscard]] base::Result<void> open_admin();
     [[nodiscard]] base::Result<std::vector<std::vector<WorkerListener>>> open_listeners(unsigned workers);
     void settle_names();
     void publish();
@@ -49,10 +53,13 @@ class Supervisor {
     net::Mailbox mailbox_;
     net::Signals signals_;
     control::SnapshotBuilder builder_;
+    control::Readiness readiness_;
+    Notifier notifier_;
     control::NameWatcher names_;
     control::CertificateWatcher certificates_;
     base::Timer look_timer_;
     std::unique_ptr<proxy::AccessLogWriter> log_writer_;
+    std::unique_ptr<admin::AdminListener> admin_;
     std::vector<std::unique_ptr<Worker>> workers_;
     std::size_t running_ = 0;
     bool stopping_ = false;

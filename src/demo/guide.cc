@@ -52,6 +52,8 @@ std::string config_text(const ProxyPorts& ports, std::span<const FrontAddress> f
         fmt::format(R"(# The configuration of `palier demo`: a pool of {0} fronts, and one route to it.
 # Its fronts live inside the demo, on these ports, as long as it runs.
 
+admin = ""          # "127.0.0.1:9901" answers /ready; without it, many demos may run beside each other
+
 [log]
 access = "stdout"   # one line of JSON for each request
 
