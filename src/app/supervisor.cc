@@ -13,7 +13,7 @@
 namespace palier::app {
 namespace {
 
-constexpr std::uint64_t kSettleMs = 2'000;  // for the first answers of the DNS
+constexpr std::uint64_t kSettleMs = 2'000;  // for the first answers of the DNS, and for those of the probes
 constexpr std::uint64_t kLookMs = 500;
 constexpr int kStopTurns = 4;  // for closing handles to be closed
 
@@ -57,6 +57,11 @@ Supervisor::Supervisor(config::Config config)
                  if (!workers_.empty()) publish();
              }),
       certificates_(loop_, config_),
+      monitor_(loop_,
+               [this](const std::shared_ptr<pool::ServerState>& server) {
+                   for (auto& worker : workers_)
+                       worker->cut_off(server);
+               }),
       look_timer_(base::Timer::calling<&Supervisor::look_for_unreachable>(this)) {}
 
 Supervisor::~Supervisor() = default;
@@ -88,7 +93,9 @@ base::Result<void> Supervisor::start() {
 
     names_.watch(*config_);
     settle_names();
-    const auto snapshot = builder_.build(config_, names_.addresses());
+    auto snapshot = next_snapshot();
+    settle_health();
+    snapshot = next_snapshot();  // names may have moved meanwhile
 
     const std::size_t share = std::max<std::size_t>(1, clients / worker_count_);
     for (unsigned i = 0; i < worker_count_; ++i) {
@@ -159,8 +166,23 @@ void Supervisor::settle_names() {
         loop_.run_once(50);
 }
 
+/// And the first results of the probes, without which there may be no server to use. Clients wait for as long
+/// in the queues of the listening sockets.
+void Supervisor::settle_health() {
+    const std::uint64_t until = base::monotonic_ms() + kSettleMs;
+    while (!monitor_.settled() && !stop_early_ && base::monotonic_ms() < until)
+        loop_.run_once(50);
+}
+
+/// Its servers are probed before workers see them: one that is new is not used unprobed.
+std::shared_ptr<const proxy::Snapshot> Supervisor::next_snapshot() {
+    auto snapshot = builder_.build(config_, names_.addresses());
+    monitor_.watch(snapshot->pools);
+    return snapshot;
+}
+
 void Supervisor::publish() {
-    const auto snapshot = builder_.build(config_, names_.addresses());
+    const auto snapshot = next_snapshot();
     for (auto& worker : workers_)
         worker->publish(snapshot);
 }

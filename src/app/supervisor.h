@@ -11,6 +11,7 @@
 #include "palier/control/name_watcher.h"
 #include "palier/control/readiness.h"
 #include "palier/control/snapshot_builder.h"
+#include "palier/health/monitor.h"
 #include "palier/net/loop.h"
 #include "palier/net/mailbox.h"
 #include "palier/net/signals.h"
@@ -43,6 +44,8 @@ class Supervisor {
     [[nodiscard]] base::Result<void> open_admin();
     [[nodiscard]] base::Result<std::vector<std::vector<WorkerListener>>> open_listeners(unsigned workers);
     void settle_names();
+    void settle_health();
+    [[nodiscard]] std::shared_ptr<const proxy::Snapshot> next_snapshot();
     void publish();
     void look_for_unreachable();
     void begin_stop();
@@ -57,6 +60,7 @@ class Supervisor {
     Notifier notifier_;
     control::NameWatcher names_;
     control::CertificateWatcher certificates_;
+    health::Monitor monitor_;
     base::Timer look_timer_;
     std::unique_ptr<proxy::AccessLogWriter> log_writer_;
     std::unique_ptr<admin::AdminListener> admin_;
