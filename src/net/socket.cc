@@ -3,7 +3,9 @@
 #include <cerrno>
 #include <utility>
 
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -76,6 +78,12 @@ IoResult Socket::write(std::string_view bytes) {
     if (sent >= 0) return {IoStatus::ok, static_cast<std::size_t>(sent), 0};
     if (errno == EAGAIN || errno == EWOULDBLOCK) return {IoStatus::would_block, 0, 0};
     return {IoStatus::failed, 0, errno};
+}
+
+std::uint32_t Socket::unsent() const {
+    int bytes = 0;
+    if (::ioctl(descriptor_, SIOCOUTQ, &bytes) != 0 || bytes < 0) return 0;
+    return static_cast<std::uint32_t>(bytes);
 }
 
 bool Socket::quiet() {

@@ -60,6 +60,13 @@ void BackendConnection::on_events(std::uint32_t ready) {
 }
 
 void BackendConnection::on_timer() {
+    if (sending_) {
+        const std::uint64_t next = send_deadline_.look(transport_.socket(), loop_.now_ms());
+        if (next != net::SendDeadline::kOver) {
+            loop_.timers().arm(timer_, next);
+            return;
+        }
+    }
     if (user_ != nullptr) {
         user_->on_backend_deadline();
     } else {

@@ -8,7 +8,7 @@ namespace palier::proxy {
 namespace {
 
 constexpr std::size_t kDropRead = 128 * 1024;  // bytes a read
-// For a client that is still sending to take in its answer, and as much of what it sends is read.
+// For a client that is still sending to take in more of its answer, and as much of what it sends is read.
 constexpr std::chrono::milliseconds kLinger{2'000};
 constexpr std::uint32_t kLingerBytes = 1024 * 1024;
 
@@ -167,7 +167,18 @@ void ClientConnection::cut_connection() {
 
 void ClientConnection::wait_for(Waiting what, std::chrono::milliseconds delay) {
     waiting_for_ = what;
-    core_.loop.timers().arm(timer_, core_.loop.now_ms() + static_cast<std::uint64_t>(delay.count()));
+    const std::uint64_t now = core_.loop.now_ms();
+    const auto patience = static_cast<std::uint64_t>(delay.count());
+    const bool sends = what == Waiting::write || what == Waiting::linger;
+    core_.loop.timers().arm(timer_, sends ? send_deadline_.begin(now, patience) : now + patience);
+}
+
+/// The client still takes what the kernel holds for it: there will be another look.
+bool ClientConnection::still_takes() {
+    const std::uint64_t next = send_deadline_.look(transport_.socket(), core_.loop.now_ms());
+    if (next == net::SendDeadline::kOver) return false;
+    core_.loop.timers().arm(timer_, next);
+    return true;
 }
 
 void ClientConnection::on_timer() {
@@ -176,10 +187,12 @@ void ClientConnection::on_timer() {
         case Waiting::nothing:
             return;
         case Waiting::write:
+            if (still_takes()) return;
             give_up_ = Termination::client_write_timeout;
             cut_connection();
             return;
         case Waiting::linger:
+            if (still_takes()) return;
             close();
             return;
         case Waiting::handshake:

@@ -201,7 +201,7 @@ void Exchange::on_connected() {
 }
 
 void Exchange::send_request() {
-    arm_backend(config().timeouts.server);
+    arm_sending();
     if (flush_backend() && !request_ended_) client_->resume_body();
 }
 
@@ -215,8 +215,7 @@ bool Exchange::flush_backend() {
             request_broken_ = true;
             core_.loop.again(*this);
         }
-        if (sent.size > 0)
-            arm_backend(state_ == State::tunnel ? config().timeouts.tunnel : config().timeouts.server);
+        if (sent.size > 0) arm_sending();
         if (sent.status != net::IoStatus::ok) return false;
     }
     const bool head_left = request_sent_ < request_.size();
@@ -230,7 +229,7 @@ bool Exchange::flush_backend() {
         return false;
     }
     if (sent.status == net::IoStatus::would_block) return false;
-    arm_backend(state_ == State::tunnel ? config().timeouts.tunnel : config().timeouts.server);
+    arm_sending();
     if (head_left) {
         request_sent_ += sent.size;
         return request_sent_ == request_.size() && connection.drained();
@@ -315,7 +314,7 @@ void Exchange::write_to_backend(const char* begin, const char* end) {
     held_whole_ = false;
     pool::BackendConnection& connection = *lease_.connection();
     std::string_view bytes(begin, static_cast<std::size_t>(end - begin));
-    arm_backend(state_ == State::tunnel ? config().timeouts.tunnel : config().timeouts.server);
+    arm_sending();
     if (connection.out().empty()) {
         const net::IoResult sent = connection.transport().write(bytes);
         if (sent.status == net::IoStatus::failed) {
@@ -330,6 +329,13 @@ void Exchange::write_to_backend(const char* begin, const char* end) {
 
 void Exchange::arm_backend(std::chrono::milliseconds delay) {
     lease_.connection()->set_deadline(static_cast<std::uint64_t>(delay.count()));
+}
+
+/// The server has got something, and is to take it and to answer.
+void Exchange::arm_sending() {
+    const config::TimeoutsConfig& timeouts = config().timeouts;
+    const auto patience = state_ == State::tunnel ? timeouts.tunnel : timeouts.server;
+    lease_.connection()->set_send_deadline(static_cast<std::uint64_t>(patience.count()));
 }
 
 }  // namespace palier::proxy

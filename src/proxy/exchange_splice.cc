@@ -87,7 +87,7 @@ bool Exchange::flush_pipe() {
         core_.loop.again(*this);
         return false;
     }
-    if (sent.size > 0) arm_backend(config().timeouts.server);
+    if (sent.size > 0) arm_sending();
     if (!request_pipe_->empty()) return false;
     if (request_ended_) core_.give_pipe(std::move(request_pipe_));
     return true;

@@ -181,7 +181,12 @@ void H2Connection::send_frames() {
     if (core_.stopping) wind_down();
     make_frames();
     close_ended();
-    if (broken_ || stuck() || lingering_) return;
+    if (broken_ || lingering_) return;
+    if (stuck()) {
+        // Also by what TLS had to answer, which nobody has set a deadline for.
+        if (!waits_to_write()) wait_for(Waiting::write, timeouts().client_write);
+        return;
+    }
     if (!dying_ && session_.flood() != http::H2Flood::none) give_up();
     if (session_.finished() || (dying_ && !session_.has_output())) {
         linger();

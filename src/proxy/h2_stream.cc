@@ -301,6 +301,11 @@ void H2Stream::wait_for_nothing(Waiting what) {
 }
 
 void H2Stream::on_timer() {
+    if (waiting_for_ != Waiting::nothing && connection_.waits_to_write()) {
+        // Until the socket takes more no stream moves, either way: the deadline is the connection's.
+        wait_for(waiting_for_, connection_.deadlines().client_write);
+        return;
+    }
     switch (std::exchange(waiting_for_, Waiting::nothing)) {
         case Waiting::nothing:
             return;

@@ -4,7 +4,7 @@ import threading
 import time
 
 import pytest
-from harness import SANITIZED, duration, response, route, seconds, server, wait_for
+from harness import SANITIZED, client_context, duration, response, route, seconds, server, wait_for
 from harness.h2_client import H2Client, h2_site
 from harness.h2_frames import INITIAL_WINDOW, H2Error, request_fields, settings_frame, window_update
 from harness.h2_raw import RawH2Client
@@ -150,6 +150,67 @@ def test_slow_reader_is_not_a_stalled_one(raw_backend, start_palier):
                 time.sleep(0.005)
         client.send(window_update(1, 1 << 20))
         assert client.finish(stream).body == PIECE
+
+
+@pytest.fixture(params=["plain", "tls"])
+def impatient(request, raw_backend, start_palier, secure):
+    """impatient(handler, seconds): a client with a small receive buffer and open windows, of a palier whose client_write
+    is so long; and that palier."""
+    def start(handler, patience: float):
+        timeouts, backend = {"client_write": duration(patience)}, raw_backend(handler=handler)
+        if request.param == "tls":
+            palier = secure(backend, timeouts=timeouts, workers=1)
+        else:
+            palier = start_palier(h2_site([server("a", backend.address)], timeouts=timeouts))
+        client = RawH2Client(palier.port, tls=client_context(alpn=["h2"]) if request.param == "tls" else None,
+                             settings={INITIAL_WINDOW: 1 << 30}, receive_buffer=16384)
+        return client.send(window_update(0, 1 << 30)), palier
+
+    return start
+
+
+def test_slow_reader_of_a_full_socket_is_not_a_stalled_one(impatient):
+    """What its kernel takes is progress for the connection and its streams, though the socket does not say so for
+    long."""
+    size = 8 << 20
+
+    def handler(connection):
+        connection.read_request()
+        connection.send(f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n")
+        for _ in range(size // len(PIECE)):
+            connection.send(PIECE)
+
+    client, palier = impatient(handler, patience := 1.0)
+    with client:
+        streams = [client.open(request_fields("GET", path), keep=False) for path in ("/one", "/two")]
+        client.wait(lambda: all(stream.size for stream in streams), "the first bytes")
+        began, first = time.monotonic(), sum(stream.size for stream in streams)
+        while (passed := time.monotonic() - began) < seconds(3.5 * patience):
+            assert not client.closed and not any(stream.over for stream in streams), client.story()
+            if sum(stream.size for stream in streams) - first < passed * (200 << 10) / seconds(patience):
+                client.poll()
+            else:
+                time.sleep(0.01)
+        for stream in streams:
+            assert client.finish(stream, timeout=30).size == size
+    assert reason_of(palier, "/one") == reason_of(palier, "/two") == "ok"
+
+
+def test_client_that_reads_nothing_is_given_up(impatient):
+    """In its time, with all its streams."""
+    def handler(connection):
+        connection.read_request()
+        connection.send(f"HTTP/1.1 200 OK\r\nContent-Length: {LARGE}\r\n\r\n")
+        for _ in range(LARGE // len(PIECE)):
+            connection.send(PIECE)
+
+    client, palier = impatient(handler, patience := 2.0)
+    with client:
+        for path in ("/one", "/two"):
+            client.open(request_fields("GET", path), keep=False)
+        for line in palier.wait_access_log(2):
+            assert line["reason"] == "client_write_timeout"
+            assert seconds(patience) <= line["total_ms"] / 1000 < 1.4 * seconds(patience)
 
 
 class Counted:

@@ -8,6 +8,7 @@ import zlib
 
 import pytest
 from harness import BIG_BODY, SANITIZED, response, seconds, server, site, wait_for
+from harness.messages import read_slowly
 
 PATTERN = bytes(i % 251 for i in range(65536))  # what download.php sends
 MEMORY_LIMIT = 40 << 20
@@ -115,6 +116,28 @@ def test_slow_reader_holds_the_backend_back(raw_backend, start_palier):
             checksum = zlib.crc32(client.read_exactly(len(PATTERN)), checksum)
     assert checksum == crc_of_pattern(STALLED_BODY)
     check_memory(palier)
+
+
+def test_slow_reader_that_still_sends_gets_its_whole_answer(raw_backend, start_palier):
+    """Its body was no longer wanted. As long as it takes what the kernel holds for it, what it sends is dropped; a close
+    would answer that with a reset, which takes the rest of the answer with it."""
+    body = PATTERN * 48
+
+    def handler(connection):
+        connection.read_head()
+        connection.send(response(body))
+        connection.stall()
+
+    palier = start_palier(site([server("a", raw_backend(handler=handler).address)]))
+    with palier.connect(receive_buffer=16384) as client:
+        client.send(f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {STALLED_BODY}\r\n\r\n")
+        client.read_head()
+        taken = 0
+        while taken < len(body) // 2:  # for longer than palier waits for one that reads nothing
+            taken += read_slowly(client, 400 << 10, 0.25)
+            client.send("x" * 1000)
+        client.read_exactly(len(body) - taken)
+        assert client.read_until_close() == b""
 
 
 def test_slow_backend_holds_the_client_back(raw_backend, start_palier):

@@ -1,10 +1,12 @@
 """Every deadline of the configuration: it is kept, it is not early, and nothing but its own cause brings it."""
 
+import socket
 import threading
 import time
 
 import pytest
 from harness import ConnectionEnded, FullBacklog, duration, response, seconds, server, site, wait_for
+from harness.messages import read_slowly
 
 SHORT = 0.4  # seconds, of the timeout that a test is about
 PATIENCE = 5.0
@@ -214,6 +216,56 @@ def test_client_write_is_without_progress(timed):
     check_log(palier, 0, 200, "ok")
 
 
+LARGE = 16 << 20
+PACE = 300 << 10  # bytes in a timeout of SLOW; a socket full of megabytes is writable only once a third of them has gone
+SLOW = 1.0        # seconds
+
+
+def send_large(connection, framing: str) -> None:
+    connection.read_request()
+    connection.send(f"HTTP/1.1 200 OK\r\n{framing}\r\n")
+    for _ in range(LARGE >> 16):
+        connection.send(b"x" * 65536)
+
+
+FRAMINGS = pytest.mark.parametrize("framing", [f"Content-Length: {LARGE}\r\n", ""], ids=["length", "until close"])
+
+
+@FRAMINGS
+def test_client_write_of_a_slow_reader(timed, framing):
+    """What its kernel takes is progress, though the socket does not say so for long."""
+    palier, _ = timed({"client_write": SLOW}, handler=lambda connection: send_large(connection, framing))
+    with palier.connect(receive_buffer=16384) as client:
+        client.send("GET / HTTP/1.0\r\nHost: x\r\n\r\n")
+        assert client.read_head().status == 200
+        taken = read_slowly(client, PACE / seconds(SLOW), seconds(3.5 * SLOW))
+        assert len(client.read_until_close()) == LARGE - taken
+    check_log(palier, 0, 200, "ok")
+
+
+@FRAMINGS
+def test_client_write_of_a_reader_that_never_reads(timed, framing):
+    """What its kernel takes by itself is no progress that lasts."""
+    palier, _ = timed({"client_write": 2 * SLOW}, handler=lambda connection: send_large(connection, framing))
+    with palier.connect(receive_buffer=16384) as client:
+        client.send("GET / HTTP/1.0\r\nHost: x\r\n\r\n")
+        line = palier.wait_access_log(1)[0]
+        assert line["reason"] == "client_write_timeout"
+        assert seconds(2 * SLOW) <= line["total_ms"] / 1000 < 1.4 * seconds(2 * SLOW)
+
+
+def test_client_write_of_a_slow_reader_that_stops(timed):
+    palier, _ = timed({"client_write": SLOW},
+                      handler=lambda connection: send_large(connection, f"Content-Length: {LARGE}\r\n"))
+    with palier.connect(receive_buffer=16384) as client:
+        client.send("GET / HTTP/1.0\r\nHost: x\r\n\r\n")
+        assert client.read_head().status == 200
+        read_slowly(client, PACE / seconds(SLOW), seconds(1.5 * SLOW))
+        watch = Stopwatch()
+        assert palier.wait_access_log(1)[0]["reason"] == "client_write_timeout"
+        watch.check(0.8 * SLOW)
+
+
 def test_connect(start_palier):
     hole = FullBacklog()
     try:
@@ -277,6 +329,34 @@ def test_server_that_takes_no_request_body(timed):
         client.read_whatever()
         sender.join()
     check_log(palier, 0, 504, "backend_timeout")
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+@pytest.mark.parametrize("size", [LARGE, 2 << 20], ids=["more than buffers hold", "all in buffers"])
+def test_server_that_takes_a_request_body_slowly(timed, size, chunked):
+    """Its patience is for silence, and taking something is none."""
+    block = b"x" * 65536
+
+    def handler(connection):
+        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        head = connection.read_head()
+        taken = read_slowly(connection, PACE / seconds(SLOW), seconds(3.5 * SLOW))
+        if head.chunked:
+            connection.read_through(b"\r\n0\r\n\r\n")
+        else:
+            connection.read_exactly(size - taken)
+        connection.send(response("all of it"))
+
+    palier, _ = timed({"server": SLOW}, handler=handler)
+    framing = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {size}"
+    with palier.connect(timeout=20) as client:
+        client.send(f"POST / HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n")
+        for _ in range(size // len(block)):
+            client.send(b"10000\r\n" + block + b"\r\n" if chunked else block)
+        if chunked:
+            client.send("0\r\n\r\n")
+        assert client.read_response().body == b"all of it"
+    check_log(palier, 0, 200, "ok")
 
 
 def _send_what_goes(client, size: int) -> None:

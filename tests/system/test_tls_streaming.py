@@ -13,6 +13,7 @@ import websockets
 from harness import (
     SANITIZED, ConnectionEnded, TlsClient, client_context, curl, duration, is_listening, response, seconds, server,
     wait_for, websocket_echo, websocket_server)
+from harness.messages import read_slowly
 
 PATTERN = bytes(i % 251 for i in range(65536))
 BODY = (16 if SANITIZED else 100) << 20
@@ -208,6 +209,18 @@ def test_reader_that_never_reads_is_given_up(secure, raw_backend):
     with TlsClient(palier.port, receive_buffer=32768) as client:
         client.send(GET)
         assert palier.wait_access_log(1)[0]["reason"] == "client_write_timeout"
+
+
+def test_slow_reader_is_not_given_up(secure, raw_backend):
+    """What its kernel takes is progress, though the socket does not say so for long."""
+    size, patience = 16 << 20, 1.0
+    palier = secure(raw_backend(handler=Source(size)), timeouts={"client_write": duration(patience)})
+    with TlsClient(palier.port, receive_buffer=16384) as client:
+        client.send(GET)
+        client.read_head()
+        taken = read_slowly(client, (200 << 10) / seconds(patience), seconds(3.5 * patience))
+        client.read_exactly(size - taken)
+        assert palier.wait_access_log(1)[0]["reason"] == "ok"
 
 
 # Records and messages

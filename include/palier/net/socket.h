@@ -62,6 +62,9 @@ class Socket {
     /// One send; `size` of the result may be less than asked for.
     [[nodiscard]] IoResult write(std::string_view bytes);
 
+    /// Bytes written that the peer's kernel has not acknowledged yet. One system call.
+    [[nodiscard]] std::uint32_t unsent() const;
+
     /// Open, and with nothing to read. One system call.
     [[nodiscard]] bool quiet();
     /// A read that went another way found nothing left.

@@ -7,6 +7,7 @@
 #include "palier/base/intrusive_list.h"
 #include "palier/base/timer_wheel.h"
 #include "palier/net/deferred.h"
+#include "palier/net/send_deadline.h"
 #include "palier/tls/transport.h"
 
 #include <cstdint>
@@ -21,7 +22,7 @@ class BackendUser {
   public:
     /// The socket has noted what is ready already.
     virtual void on_backend_events(std::uint32_t ready) = 0;
-    /// The deadline set by BackendConnection::set_deadline() has passed.
+    /// The deadline set by set_deadline() or set_send_deadline() has passed.
     virtual void on_backend_deadline() = 0;
 
   protected:
@@ -67,7 +68,15 @@ class BackendConnection final : public net::Deferred,
     }
     [[nodiscard]] bool cut_off() const { return cut_off_; }
 
-    void set_deadline(std::uint64_t delay_ms) { loop_.timers().arm(timer_, loop_.now_ms() + delay_ms); }
+    void set_deadline(std::uint64_t delay_ms) {
+        sending_ = false;
+        loop_.timers().arm(timer_, loop_.now_ms() + delay_ms);
+    }
+    /// The same after something was written: put off by whatever the server takes.
+    void set_send_deadline(std::uint64_t delay_ms) {
+        sending_ = true;
+        loop_.timers().arm(timer_, send_deadline_.begin(loop_.now_ms(), delay_ms));
+    }
 
   private:
     friend class WorkerServer;
@@ -81,9 +90,11 @@ class BackendConnection final : public net::Deferred,
     BackendUser* user_ = nullptr;  // null while idle
     tls::Transport transport_;
     base::Timer timer_;
+    net::SendDeadline send_deadline_;
     base::Buffer in_;
     base::Buffer out_;
     bool reused_ = false;
+    bool sending_ = false;  // the deadline is send_deadline_'s
     bool cut_off_ = false;
 };
 

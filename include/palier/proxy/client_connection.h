@@ -14,6 +14,7 @@
 #include "palier/base/timer_wheel.h"
 #include "palier/net/deferred.h"
 #include "palier/net/loop.h"
+#include "palier/net/send_deadline.h"
 #include "palier/proxy/listener_facts.h"
 #include "palier/proxy/termination.h"
 #include "palier/tls/transport.h"
@@ -54,7 +55,8 @@ class ClientConnection : public net::Deferred,
     /// The connection is about to end.
     virtual void on_close(Termination reason) = 0;
 
-    /// The deadline that the timer stands for.
+    /// The deadline that the timer stands for. Those of write and linger are put off by whatever the client
+    /// takes.
     enum class Waiting : std::uint8_t { nothing, handshake, request, body, idle, write, linger };
     /// Any but write and linger, which end the connection.
     virtual void on_deadline(Waiting what) = 0;
@@ -66,6 +68,8 @@ class ClientConnection : public net::Deferred,
     void send(const char* begin, const char* end);
     /// There are bytes that the socket did not take yet, or it is broken.
     [[nodiscard]] bool stuck() const { return broken_ || holds_output(); }
+    /// The deadline is that of stuck() bytes.
+    [[nodiscard]] bool waits_to_write() const { return waiting_for_ == Waiting::write; }
     /// The socket failed: close in the next turn.
     void fail();
     void go_on_later();
@@ -93,6 +97,7 @@ class ClientConnection : public net::Deferred,
     void on_events(std::uint32_t ready) override;
     void on_again() override;
     void on_timer();
+    [[nodiscard]] bool still_takes();
     void flush();
     void read_and_drop();
 
@@ -100,6 +105,7 @@ class ClientConnection : public net::Deferred,
     Termination give_up_ = Termination::client_closed;  // what close() tells
     std::uint32_t dropped_ = 0;                         // bytes read while lingering
     base::Timer timer_;
+    net::SendDeadline send_deadline_;  // of write and linger
     base::Buffer out_;
 };
 

@@ -144,6 +144,7 @@ class Exchange final : private pool::BackendUser, private pool::Waiter, private 
 
     [[nodiscard]] const config::Config& config() const { return *snapshot_->config; }
     void arm_backend(std::chrono::milliseconds delay);
+    void arm_sending();
 
     WorkerCore& core_;
     ClientStream* client_ = nullptr;

@@ -38,6 +38,7 @@ class H2Connection final : public ClientConnection, private LateOutput, private 
         return subject_ ? std::string_view(*subject_) : std::string_view{};
     }
     [[nodiscard]] const config::TimeoutsConfig& deadlines() const { return timeouts(); }
+    using ClientConnection::waits_to_write;
     /// There is output to gather at the end of this turn.
     void has_output();
     /// Makes and sends what frames there are. Streams that end by that live on until the turn does.

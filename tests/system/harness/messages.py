@@ -2,6 +2,8 @@
 sent is split at CRLF and not corrected."""
 
 import socket
+import threading
+import time
 from dataclasses import dataclass, field
 
 
@@ -174,6 +176,18 @@ class MessageReader:
 def _field(line: str) -> tuple[str, str]:
     name, _, value = line.partition(":")
     return name, value.strip(" \t")
+
+
+def read_slowly(peer, per_second: float, during: float) -> int:
+    """Has `peer` (whoever has read_exactly) read at this steady pace for `during` seconds, neither of them scaled; how
+    many bytes that were."""
+    began, total, pause = time.monotonic(), 0, threading.Event()
+    while (passed := time.monotonic() - began) < during:
+        if total < passed * per_second:
+            total += len(peer.read_exactly(4096))
+        else:
+            pause.wait(0.01)
+    return total
 
 
 def response(body: bytes | str = b"", status: str = "200 OK", **fields: str) -> bytes:

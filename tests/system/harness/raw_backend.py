@@ -55,6 +55,9 @@ class BackendConnection:
     def read_exactly(self, count: int) -> bytes:
         return self._reader.take(count)
 
+    def read_through(self, mark: bytes) -> bytes:
+        return self._reader.take_through(mark)
+
     def read_until_close(self) -> bytes:
         """All bytes until the peer closes or resets."""
         try:

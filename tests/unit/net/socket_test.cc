@@ -132,6 +132,25 @@ TEST_CASE("a write takes what fits and says so later when there is room") {
     CHECK(c.mine.socket.write("more").status == IoStatus::ok);
 }
 
+TEST_CASE("unsent is what the peer's kernel has not taken") {
+    Connected c;
+    CHECK(c.mine.socket.unsent() == 0);
+    REQUIRE(c.mine.socket.write("acknowledged, though not read").status == IoStatus::ok);
+    CHECK(run_until(c.loop, [&] { return c.mine.socket.unsent() == 0; }));
+
+    const std::string block(1 << 20, 'x');
+    while (c.mine.socket.write(block).status == IoStatus::ok) {
+    }
+    const std::uint32_t full = c.mine.socket.unsent();
+    CHECK(full > 0);
+    CHECK(run_until(c.loop, [&] {
+        REQUIRE_FALSE(c.peer.receive().empty());
+        return c.mine.socket.unsent() < full / 2;
+    }));
+    c.mine.socket.close();
+    CHECK(c.mine.socket.unsent() == 0);
+}
+
 TEST_CASE("a refused connection is an error event, and its errno is told") {
     Loop loop;
     SocketAddress nobody;
