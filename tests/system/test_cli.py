@@ -110,13 +110,9 @@ def test_check_accepts_every_example(tmp_path):
         assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("word", ["health", "state_file"])
-def test_what_is_not_yet_available_is_refused(tmp_path, word):
+def test_what_is_not_yet_available_is_refused(tmp_path):
     config = site([server("a", "127.0.0.1:8081")])
-    if word == "health":
-        config["pool"][0]["health"] = {"type": "http"}
-    else:
-        config["state_file"] = "/var/lib/palier/state.json"
+    config["state_file"] = "/var/lib/palier/state.json"
     file = tmp_path / "palier.toml"
     file.write_text(to_toml(config))
     done = run_palier("check", "-c", file)

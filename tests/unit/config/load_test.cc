@@ -87,7 +87,7 @@ TEST_CASE("every example loads") {
         CHECK(to_strings(loaded) == Strings{});
         ++files;
     }
-    CHECK(files >= 9);
+    CHECK(files >= 10);
 }
 
 TEST_CASE("the reference says the defaults") {
@@ -99,6 +99,7 @@ TEST_CASE("the reference says the defaults") {
     CHECK(reference->workers == defaults.workers);
     CHECK(reference->control_socket == defaults.control_socket);
     CHECK(reference->admin == defaults.admin);
+    CHECK(reference->ready_when == defaults.ready_when);
     CHECK(reference->shutdown_grace == defaults.shutdown_grace);
     CHECK(reference->trusted_proxies == defaults.trusted_proxies);
     CHECK(reference->log.level == defaults.log.level);
@@ -115,6 +116,10 @@ TEST_CASE("the reference says the defaults") {
     CHECK(pool.failback == fresh.failback);
     CHECK(pool.retries == fresh.retries);
     CHECK(pool.retry_on == fresh.retry_on);
+    CHECK(pool.min_usable == fresh.min_usable);
+    CHECK(pool.when_none == fresh.when_none);
+    CHECK(pool.on_down == fresh.on_down);
+    CHECK(pool.health == HealthConfig());
     CHECK(pool.outlier == fresh.outlier);
     const ServerConfig& server = pool.servers.at(0);
     CHECK(server.weight == ServerConfig().weight);
@@ -122,7 +127,11 @@ TEST_CASE("the reference says the defaults") {
     CHECK(server.node == ServerConfig().node);
     CHECK(server.max_connections == ServerConfig().max_connections);
     CHECK(server.slow_start == ServerConfig().slow_start);
+    CHECK(server.slow_start_at_start == ServerConfig().slow_start_at_start);
     CHECK(server.tls == ServerConfig().tls);
+    HealthConfig mysql;
+    mysql.type = ProbeType::mysql;
+    CHECK(reference->pools.at(1).health == mysql);
 }
 
 TEST_CASE("the reference of TLS says the defaults") {
