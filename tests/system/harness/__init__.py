@@ -11,6 +11,7 @@ from .load import H2loadResult, SteadyH2load, Wrk, curl, h2load
 from .messages import ConnectionEnded, Message, Request, Response, response
 from .namespaces import Machine, Network, why_no_networks
 from .palier import Palier, run_palier
+from .passersby import Passersby
 from .ports import free_port, is_listening, listening_sockets
 from .process import Child, descendants, resident_bytes
 from .raw_backend import BackendConnection, FullBacklog, RawBackend
@@ -23,8 +24,8 @@ from .websocket_server import websocket_echo, websocket_server
 
 __all__ = [
     "Authority", "BIG_BODY", "BINARY", "BackendConnection", "Certificate", "Child", "ConnectionEnded", "FullBacklog",
-    "H2loadResult", "Held", "Machine", "Message", "Network", "Palier", "ROOT", "RawBackend", "RawClient", "Request",
-    "Response", "SANITIZED", "SCALE", "SClient", "SteadyH2load", "TlsClient", "Visits", "WebFront", "Wrk", "alert_of",
+    "H2loadResult", "Held", "Machine", "Message", "Network", "Palier", "Passersby", "ROOT", "RawBackend", "RawClient",
+    "Request", "Response", "SANITIZED", "SCALE", "SClient", "SteadyH2load", "TlsClient", "Visits", "WebFront", "Wrk", "alert_of",
     "client_context", "client_hello", "curl", "descendants", "duration", "free_port", "h2load", "is_listening",
     "listening_sockets", "make_ca", "make_certificate", "make_stale", "ocsp_response", "openssl", "resident_bytes",
     "response", "revoke", "route", "run_palier", "s_client", "seconds", "server", "server_context", "site", "sslscan",
