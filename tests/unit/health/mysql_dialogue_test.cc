@@ -142,6 +142,16 @@ TEST_CASE("mysql: the login is in the plugin that the server named", "[mysql_dia
     CHECK(login(greeting("caching_sha2_password")) == "palier\0\x01\0caching_sha2_password\0"s);
     CHECK(login(greeting("sha256_password")) == "palier\0\x01\0sha256_password\0"s);
     CHECK(login(greeting("")) == "palier\0\0\0"s);
+    // The scramble may be longer than usual, or its length be unsaid; its second half has 13 bytes at least.
+    const std::string usual = real_greeting_payload();
+    const std::size_t scramble = usual.find('\0') + 1 + 4 + 8 + 1 + 2 + 1 + 2 + 2;
+    REQUIRE(usual[scramble] == 21);
+    for (const unsigned length : {0U, 8U, 20U, 30U}) {
+        std::string other = usual;
+        other[scramble] = static_cast<char>(length);
+        if (length > 21) other.insert(scramble + 1 + 10, length - 21, 's');
+        CHECK(login(packets(0, {other})) == "palier\0\0mysql_native_password\0"s);
+    }
     // Without PLUGIN_AUTH there is none.
     std::string payload = real_greeting_payload();
     payload.resize(payload.find('\0') + 1 + 4 + 8 + 1 + 2);
