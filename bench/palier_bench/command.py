@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import machine, report, startup
+from . import machine, probes, report, startup
 from .failure import Failure
 from .idle import IDLES, measure_idle
 from .measure import Effort, measure
@@ -33,7 +33,7 @@ def main() -> int:
 
 
 def _parse() -> argparse.Namespace:
-    names = [row.name for row in (*SCENARIOS, *IDLES, *GROWTHS)] + [startup.NAME]
+    names = [row.name for row in (*SCENARIOS, *IDLES, *GROWTHS)] + [startup.NAME, probes.NAME]
     parser = argparse.ArgumentParser(prog="bench/run", description="CPU time per request of palier, of its peers and "
                                      "of a blind forwarder. Exit code 1: a wrong answer, a socket error or a proxy "
                                      "that did not start.", epilog=f"Scenarios: {', '.join(names)}.")
@@ -66,6 +66,7 @@ class _Rows:
         self.idles = [idle for idle in IDLES if wanted(idle.name)]
         self.growths = [growth for growth in GROWTHS if wanted(growth.name)]
         self.startup = wanted(startup.NAME)
+        self.probes = wanted(probes.NAME)
 
     def programs(self) -> set[str]:
         """What they need beside the peers, in the words of machine.PACKAGE_OF."""
@@ -126,6 +127,12 @@ def _measure_rows(rows: _Rows, peers: list[Peer], cpus: machine.Cpus, effort: Ef
         report.print_startup(started)
         document["scenarios"][startup.NAME] = report.startup_as_json(started)
         problems += len(started.problems)
+    palier = next((peer for peer in peers if peer.name == "palier"), None)
+    if rows.probes and palier is not None:
+        probed = probes.measure_probes(palier, cpus, few, directory)
+        report.print_probes(probed)
+        document["scenarios"][probes.NAME] = report.probes_as_json(probed)
+        problems += len(probed.problems)
     for growth in rows.growths:
         results = dict(zip(growth.steps, measure(list(growth.steps.values()), peers, cpus, effort, directory)))
         report.print_growth(growth, results)

@@ -85,6 +85,12 @@ class Process:
             system += int(fields[12])
         return CpuTime(nanoseconds / 1e9, user, system)
 
+    def first_thread_time(self) -> CpuTime:
+        """The same of the thread alone that the program began with."""
+        thread = Path(f"/proc/{self.pid}/task/{self.pid}")
+        fields = (thread / "stat").read_text().rpartition(")")[2].split()
+        return CpuTime(int((thread / "schedstat").read_text().split()[0]) / 1e9, int(fields[11]), int(fields[12]))
+
     def private_bytes(self) -> int:
         """Memory that would be free without it."""
         return self._sum("Private_Clean:", "Private_Dirty:")

@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 from .idle import IdleResult
 from .measure import Result
+from .probes import GOAL, INTERVAL, SERVERS, ProbesResult
 from .scenario import Growth
 from .startup import StartupResult
 
@@ -63,6 +64,17 @@ def _print_startup_goal(result: StartupResult) -> None:
           f"palier: {count:,} in {start.ready * 1e3:,.0f} ms, for {more:.1f} MiB, {longer:.2f} ms longer")
 
 
+def print_probes(result: ProbesResult) -> None:
+    print(f"\nprobes: the thread that probes {SERVERS:,} servers every {INTERVAL} s, in per cent of a CPU")
+    print(f"  {'':10}{'user':>10}{'system':>10}{'total':>10}")
+    for kind, share in result.shares.items():
+        user = share * result.user[kind]
+        print(f"  {kind:10}{user * 100:10.2f}{(share - user) * 100:10.2f}{share * 100:10.2f}")
+    if result.shares:
+        print(f"  goal: {GOAL:.0%}; palier: {max(result.shares.values()):.1%} at most")
+    _print_problems(result.problems)
+
+
 def print_growth(growth: Growth, results: dict[int, Result]) -> None:
     """CPU µs per request, how much more that is than on the smallest site, and the user part of it."""
     print(f"\ngrowth: CPU µs per request by {growth.title}")
@@ -99,6 +111,10 @@ def result_as_json(result: Result) -> dict:
 
 
 def idle_as_json(result: IdleResult) -> dict:
+    return asdict(result)
+
+
+def probes_as_json(result: ProbesResult) -> dict:
     return asdict(result)
 
 

@@ -11,12 +11,14 @@ _FIRST_SERVER = IPv4Address("127.0.0.1")
 @dataclass(frozen=True)
 class Site:
     """`servers` addresses of one backend program; `hosts` × `prefixes` routes, one for everything if both are 1.
-    With `certificates` it is served over TLS, with HTTP/1.1 and HTTP/2, and one route for every name."""
+    With `certificates` it is served over TLS, with HTTP/1.1 and HTTP/2, and one route for every name. `health`:
+    palier's keys of [pool.health]; without, nobody is probed."""
     backend_port: int
     servers: int = 1
     hosts: int = 1
     prefixes: int = 1
     certificates: Certificates | None = None
+    health: str = ""
 
     @property
     def scheme(self) -> str:

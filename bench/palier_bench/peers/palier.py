@@ -26,6 +26,7 @@ address = "127.0.0.1:{port}"
 {tls}
 [[pool]]
 name = "web"
+{health}
 {servers}
 {routes}
 """
@@ -57,7 +58,8 @@ class Palier(Peer):
         tls = ""
         if site.certificates:
             tls = _TLS.format(directory=site.certificates.directory, default=DEFAULT_NAME)
+        health = f"[pool.health]\n{site.health}" if site.health else ""
         config = directory / "palier.toml"
         config.write_text(_MAIN.format(directory=directory, port=port, scheme=site.scheme, tls=tls,
-                                       servers=servers, routes=routes or '[[route]]\npool = "web"\n'))
+                                       health=health, servers=servers, routes=routes or '[[route]]\npool = "web"\n'))
         return [self._program, "run", "-c", config]
