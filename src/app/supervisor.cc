@@ -58,9 +58,9 @@ Supervisor::Supervisor(config::Config config)
              }),
       certificates_(loop_, config_),
       monitor_(loop_,
-               [this](const std::shared_ptr<pool::ServerState>& server) {
+               [this](const std::shared_ptr<pool::ServerState>& server, bool cut_off) {
                    for (auto& worker : workers_)
-                       worker->cut_off(server);
+                       worker->server_down(server, cut_off);
                }),
       look_timer_(base::Timer::calling<&Supervisor::look_for_unreachable>(this)) {}
 

@@ -86,8 +86,8 @@ void Worker::publish(std::shared_ptr<const proxy::Snapshot> snapshot) {
     mailbox_.post([this, next = std::move(snapshot)]() mutable { core_.publish(std::move(next)); });
 }
 
-void Worker::cut_off(std::shared_ptr<pool::ServerState> server) {
-    mailbox_.post([this, of = std::move(server)] { core_.pools.cut_off(*of); });
+void Worker::server_down(std::shared_ptr<pool::ServerState> server, bool cut_off) {
+    mailbox_.post([this, down = std::move(server), cut_off] { core_.pools.server_down(*down, cut_off); });
 }
 
 void Worker::stop(std::chrono::milliseconds grace) {

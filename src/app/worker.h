@@ -40,8 +40,8 @@ class Worker final : private net::TurnObserver {
     // Any thread.
 
     void publish(std::shared_ptr<const proxy::Snapshot> snapshot);
-    /// Cuts off the exchanges under way with a server that went down.
-    void cut_off(std::shared_ptr<pool::ServerState> server);
+    /// Closes the idle connections to a server that went down and, with `cut_off`, those in use.
+    void server_down(std::shared_ptr<pool::ServerState> server, bool cut_off);
     /// Closes the listening sockets and ends when the last exchange has, or when `grace` is over.
     void stop(std::chrono::milliseconds grace);
 

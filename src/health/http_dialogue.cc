@@ -164,7 +164,6 @@ Dialogue::Step HttpDialogue::take_head(std::string_view bytes) {
 Dialogue::Step HttpDialogue::end_head(std::string_view rest) {
     const http::ResponseHead& head = parser_.head();
     if (!expected(config_, head.status)) return fail(status_reason(config_, head.status));
-    if (config_.expect_body.empty() && !config_.keep_alive) return succeed(false);
     persists_ = head.keep_alive;
     body_.start(head.body, kMaxTrailers);
     state_ = State::body;
@@ -195,11 +194,10 @@ Dialogue::Step HttpDialogue::look_at_body(std::string_view data) {
     const std::string_view looked_at = data.substr(0, kMaxBody - looked_at_);
     search_.look_at(looked_at);
     looked_at_ += looked_at.size();
-    if (search_.found()) {
-        // With keep_alive its end matters too, but not at any price.
-        const bool enough = !config_.keep_alive || looked_at.size() < data.size();
-        return enough ? succeed(false) : Step::more;
-    }
+    // Its end is waited for also where its text is not: a page that never comes to its end is ill, and a server
+    // whose answer is cut off complains. But not at any price.
+    const bool enough = looked_at.size() < data.size();
+    if (search_.found()) return enough ? succeed(false) : Step::more;
     if (looked_at_ < kMaxBody) return Step::more;
     return fail(fmt::format("the body does not hold \"{}\" in its first 64 KiB",
                             printable(config_.expect_body, kMaxQuoted)));

@@ -25,12 +25,12 @@ void leave_unprobed(const pool::PoolSnapshot& pool, pool::ServerState& state) {
 struct Monitor::State {
     using Servers = std::unordered_map<const pool::ServerState*, std::unique_ptr<WatchedServer>>;
 
-    State(net::Loop& on, Cut&& cut)
+    State(net::Loop& on, Down&& down)
         : loop(on),
           scratch(new char[kScratch]),
           tls(buffers),
           shared{{on, tls, {scratch.get(), kScratch}},
-                 std::move(cut),
+                 std::move(down),
                  std::minstd_rand(std::random_device{}())} {}
 
     void drop(Servers::iterator server);
@@ -71,8 +71,9 @@ void Monitor::State::assign_places() {
     for (WatchedServer* server : in_order)
         by_address[server->probe_address().to_string()].push_back(server);
     for (const auto& [address, sharing] : by_address) {
+        const double chance = sharing.front()->chance();
         for (std::size_t place = 0; place < sharing.size(); ++place)
-            sharing[place]->rhythm().take_place(place, sharing.size());
+            sharing[place]->rhythm().take_place(place, sharing.size(), chance);
     }
 }
 
@@ -82,7 +83,7 @@ void Monitor::State::begin(std::span<WatchedServer* const> fresh) {
         fresh[i]->begin(i * within / fresh.size());
 }
 
-Monitor::Monitor(net::Loop& loop, Cut cut) : state_(std::make_unique<State>(loop, std::move(cut))) {}
+Monitor::Monitor(net::Loop& loop, Down down) : state_(std::make_unique<State>(loop, std::move(down))) {}
 
 Monitor::~Monitor() {
     ++state_->round;
@@ -116,7 +117,7 @@ void Monitor::watch(std::span<const std::shared_ptr<const pool::PoolSnapshot>> p
 
 bool Monitor::settled() const {
     return std::ranges::none_of(state_->in_order, [](const WatchedServer* server) {
-        return server->health() == pool::Health::unknown;
+        return server->health() == pool::Health::unknown && server->held_down();
     });
 }
 

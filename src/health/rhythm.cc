@@ -20,7 +20,8 @@ double some_of(double span_ms, double chance) {
 
 }  // namespace
 
-void Rhythm::take_place(std::size_t place, std::size_t count) {
+void Rhythm::take_place(std::size_t place, std::size_t count, double chance) {
+    chance_ = chance;
     place_ = place;
     count_ = count;
 }

@@ -20,11 +20,9 @@ namespace palier::health {
 
 class Rhythm {
   public:
-    /// `chance` in [0, 1): where this server lies within its share of the beat.
-    explicit Rhythm(double chance) : chance_(chance) {}
-
-    /// It is number `place` (from 0) of `count` that are probed at the same address.
-    void take_place(std::size_t place, std::size_t count);
+    /// It is number `place` (from 0) of `count` that are probed at the same address. `chance` in [0, 1): where in
+    /// the beat these lie, one and the same for all of them.
+    void take_place(std::size_t place, std::size_t count, double chance);
 
     /// After a probe that started at `start_ms` and has ended by `now_ms`; not before `now_ms`. `chance` in
     /// [0, 1) anew for each call. Milliseconds of the monotonic clock, made for a timer that fires up to a
@@ -33,7 +31,7 @@ class Rhythm {
                                      bool steady, double chance) const;
 
   private:
-    double chance_;
+    double chance_ = 0;
     std::size_t place_ = 0;
     std::size_t count_ = 1;
 };

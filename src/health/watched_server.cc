@@ -28,7 +28,7 @@ WatchedServer::WatchedServer(WatchShared& shared, std::shared_ptr<const pool::Po
       index_(index),
       config_(*pool_->config.health),
       target_(target_of(server())),
-      rhythm_(shared.chance()),
+      chance_(shared.chance()),
       probe_(shared.probes, *this),
       timer_(base::Timer::calling<&WatchedServer::on_turn_come>(this)),
       since_ms_(loop().now_ms()) {
@@ -66,7 +66,11 @@ void WatchedServer::on_turn_come() {
 void WatchedServer::on_result(const Result& result) {
     const Health former = judge_.state();
     const bool changed = judge_.apply(result.well, config_);
-    if (!result.well) reason_ = result.reason;
+    if (!result.well) {
+        reason_ = result.reason;
+        // Its name may lead elsewhere by now: a container that was replaced.
+        server().state->unreachable.store(true, std::memory_order_relaxed);
+    }
     if (changed) {
         if (result.well) reason_ = success_words(former);
         become(former);
@@ -105,13 +109,12 @@ void WatchedServer::become(Health former) {
                            .reason = reason_,
                            .former_ms = former_ms,
                            .bad = health == Health::down});
-    if (leaves && pool_->config.on_down == config::OnDown::close) shared_.cut(server().state);
+    if (leaves) shared_.down(server().state, pool_->config.on_down == config::OnDown::close);
 }
 
 /// Workers look at all servers again when one of them was taken out or let in.
 void WatchedServer::hold_or_release() {
-    const bool held = !Judge::usable(judge_.state(), config_);
-    if (server().state->held_down.exchange(held) != held) pool_->state->changed();
+    if (server().state->held_down.exchange(held_down()) != held_down()) pool_->state->changed();
 }
 
 void WatchedServer::arm_next() {

@@ -22,7 +22,7 @@ namespace palier::health {
 /// What all watched servers of one monitor share.
 struct WatchShared {
     ProbeEnvironment probes;
-    Monitor::Cut cut;
+    Monitor::Down down;
     std::minstd_rand random;
     base::RateLimitedLog local_failures{10'000};
 
@@ -46,6 +46,9 @@ class WatchedServer final : public net::Deferred, private ProbeUser {
 
     [[nodiscard]] Rhythm& rhythm() { return rhythm_; }
     [[nodiscard]] pool::Health health() const { return judge_.state(); }
+    [[nodiscard]] bool held_down() const { return !Judge::usable(judge_.state(), config_); }
+    /// In [0, 1): where chance put it among all servers.
+    [[nodiscard]] double chance() const { return chance_; }
     [[nodiscard]] std::string_view reason() const { return reason_; }
     [[nodiscard]] const base::SocketAddress& probe_address() const { return target_.address; }
 
@@ -70,6 +73,7 @@ class WatchedServer final : public net::Deferred, private ProbeUser {
     config::HealthConfig config_;  // of its own: a probe under way outlives the snapshot that it began with
     ProbeTarget target_;
     Judge judge_;
+    double chance_;
     Rhythm rhythm_;
     Probe probe_;
     base::Timer timer_;

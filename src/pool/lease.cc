@@ -40,8 +40,10 @@ void Lease::success() {
 void Lease::answered(std::uint16_t status) {
     if (config::holds(server_->pool().snapshot().config.outlier.statuses, status)) {
         failure("HTTP " + std::to_string(status));
-    } else {
+    } else if (trial_) {
         success();
+    } else {
+        answered_well_ = true;
     }
 }
 
@@ -78,6 +80,7 @@ void Lease::discard() {
 }
 
 void Lease::end() {
+    if (std::exchange(answered_well_, false)) success();
     WorkerServer& server = *std::exchange(server_, nullptr);
     if (trial_ && !reported_) abandon_trial(server.pool().snapshot(), server.server());
     trial_ = reported_ = false;

@@ -221,9 +221,6 @@ void WorkerPool::refresh(std::uint64_t now_ms, bool for_traffic) {
         const std::uint32_t weight = chosen ? standings_[i].weight : 0;
         if (rotation_.weight(i) != weight) rotation_.set_weight(i, weight);
     }
-    for (auto& server : servers_) {
-        if (!any_will_do_ && server->server_.state->held_down.load()) server->close_idle();
-    }
 }
 
 void WorkerPool::look_at_servers(std::uint64_t now_ms) {
@@ -330,10 +327,12 @@ void WorkerPool::sweep_removed() {
     std::erase_if(removed_, [](const auto& server) { return server->leases_ == 0; });
 }
 
-void WorkerPool::cut_off(const ServerState& state) {
+void WorkerPool::server_down(const ServerState& state, bool cut_off) {
     for (auto* of : {&servers_, &removed_}) {
         for (auto& server : *of) {
-            if (server->server_.state.get() == &state) server->cut_off();
+            if (server->server_.state.get() != &state) continue;
+            server->close_idle();
+            if (cut_off) server->cut_off();
         }
     }
 }
@@ -366,9 +365,9 @@ void PoolSet::update(std::span<const std::shared_ptr<const PoolSnapshot>> snapsh
     }
 }
 
-void PoolSet::cut_off(const ServerState& server) {
+void PoolSet::server_down(const ServerState& server, bool cut_off) {
     for (auto& pool : pools_)
-        pool->cut_off(server);
+        pool->server_down(server, cut_off);
 }
 
 void PoolSet::close_idle() {

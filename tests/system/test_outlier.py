@@ -173,11 +173,17 @@ def test_status_that_does_not_count_ends_a_row(raw_backend, judged):
     assert steps(palier) == []
 
 
+def cut_body(connection):
+    connection.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+    connection.close()
+
+
 FAULTS = {
     "refused": None,
     "silence": lambda connection: connection.stall(),
     "garbage": lambda connection: connection.send("nonsense\r\n\r\n"),
     "endless head": lambda connection: connection.send(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000),
+    "cut body": cut_body,
 }
 
 

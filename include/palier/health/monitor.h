@@ -20,10 +20,11 @@ namespace palier::health {
 
 class Monitor {
   public:
-    /// `cut`: a server of a pool with on_down = "close" went down; its exchanges are to be cut off.
-    using Cut = std::function<void(const std::shared_ptr<pool::ServerState>& server)>;
+    /// A server that was in use went down: nothing is left to wait for on its idle connections, and `cut_off` says
+    /// that its exchanges are to be cut off too (on_down = "close").
+    using Down = std::function<void(const std::shared_ptr<pool::ServerState>& server, bool cut_off)>;
 
-    Monitor(net::Loop& loop, Cut cut);
+    Monitor(net::Loop& loop, Down down);
     ~Monitor();
     Monitor(const Monitor&) = delete;
     Monitor& operator=(const Monitor&) = delete;
@@ -32,7 +33,7 @@ class Monitor {
     /// keep their state and rhythm; servers whose pool has no probes (any more) become Health::unprobed.
     void watch(std::span<const std::shared_ptr<const pool::PoolSnapshot>> pools);
 
-    /// Every probed server has had its first result.
+    /// Every server that may not be used unprobed has had its first result.
     [[nodiscard]] bool settled() const;
 
     /// Why `server` is in its state, in words; "" before the first result and for one that is not probed.

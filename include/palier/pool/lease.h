@@ -35,7 +35,8 @@ class Lease {
 
     /// The server did well, or badly: see outlier.h. The first verdict of a lease counts.
     void success();
-    /// It answered with this status, which the pool's rules take for the one or the other.
+    /// It answered with this status. Where the pool's rules take that for a failure, it is one. Otherwise the
+    /// server did well if no failure() follows, but for a trial: its success does not wait for a long body.
     void answered(std::uint16_t status);
     void failure(std::string_view reason);
 
@@ -59,6 +60,7 @@ class Lease {
     bool trial_ = false;
     bool limited_ = false;  // it counts in ServerState::limited
     bool reported_ = false;
+    bool answered_well_ = false;
 };
 
 }  // namespace palier::pool

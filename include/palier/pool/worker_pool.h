@@ -111,8 +111,9 @@ class WorkerPool final : private net::Task {
     /// Others came first: ask for a server after them.
     [[nodiscard]] bool has_waiters() { return !waiters_.empty(); }
 
-    /// Cuts off the exchanges under way with this server, as if it had reset their connections.
-    void cut_off(const ServerState& server);
+    /// Closes the idle connections to this server and, with `cut_off`, cuts off the exchanges under way with
+    /// it, as if it had reset their connections.
+    void server_down(const ServerState& server, bool cut_off);
     /// Closes connections that nobody uses.
     void close_idle();
     /// An exchange that may still ask for a server keeps the pool.
@@ -183,7 +184,7 @@ class PoolSet {
     void update(std::span<const std::shared_ptr<const PoolSnapshot>> snapshots, std::uint64_t server_idle_ms);
 
     [[nodiscard]] WorkerPool& at(std::size_t index) { return *pools_[index]; }
-    void cut_off(const ServerState& server);
+    void server_down(const ServerState& server, bool cut_off);
     void close_idle();
 
   private:

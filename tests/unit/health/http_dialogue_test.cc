@@ -71,22 +71,22 @@ TEST_CASE("http: the request", "[http_dialogue]") {
 
 TEST_CASE("http: statuses", "[http_dialogue]") {
     config::HealthConfig config;
-    CHECK(outcome_of(probe(config), "HTTP/1.1 200 OK\r\n\r\n") == "well");
-    CHECK(outcome_of(probe(config), "HTTP/1.0 399\r\n\r\n") == "well");
-    CHECK(outcome_of(probe(config), "HTTP/1.1 302 Found\r\nLocation: /health\r\n\r\n") == "well");
+    CHECK(closed_after(probe(config), "HTTP/1.1 200 OK\r\n\r\n") == "well");
+    CHECK(closed_after(probe(config), "HTTP/1.0 399\r\n\r\n") == "well");
+    CHECK(closed_after(probe(config), "HTTP/1.1 302 Found\r\nLocation: /health\r\n\r\n") == "well");
     CHECK(outcome_of(probe(config), "HTTP/1.1 400 No\r\n\r\n") == "HTTP 400, expected 200-399");
     CHECK(outcome_of(probe(config), "HTTP/1.1 503 No\r\nContent-Length: 9\r\n\r\n") ==
           "HTTP 503, expected 200-399");
     config.expect = {{204, 204}, {300, 303}};
     CHECK(outcome_of(probe(config), "HTTP/1.1 204 -\r\n\r\n") == "well");
-    CHECK(outcome_of(probe(config), "HTTP/1.1 303 -\r\n\r\n") == "well");
+    CHECK(closed_after(probe(config), "HTTP/1.1 303 -\r\n\r\n") == "well");
     CHECK(outcome_of(probe(config), "HTTP/1.1 200 -\r\n\r\n") == "HTTP 200, expected 204, 300-303");
     CHECK(outcome_of(probe(config), "HTTP/1.1 304 -\r\n\r\n") == "HTTP 304, expected 204, 300-303");
 }
 
-TEST_CASE("http: the verdict comes with the head's last byte", "[http_dialogue]") {
+TEST_CASE("http: the verdict comes with the last byte", "[http_dialogue]") {
     const config::HealthConfig config;
-    const std::string head = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX: y\r\n\r\n";
+    const std::string head = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: y\r\n\r\n";
     for (std::size_t size = 0; size < head.size(); ++size) {
         const auto dialogue = make_http_dialogue(config, "a");
         const std::string_view start = std::string_view(head).substr(0, size);
@@ -155,7 +155,7 @@ TEST_CASE("http: heads without end", "[http_dialogue]") {
     std::string fields = "HTTP/1.1 200 OK\r\n";
     for (int count = 0; count < 128; ++count)
         fields += "X: y\r\n";
-    CHECK(outcome_of(probe(config), fields + "\r\n") == "well");
+    CHECK(closed_after(probe(config), fields + "\r\n") == "well");
     CHECK(outcome_of(probe(config), fields + "X: y\r\n\r\n") == "bad response: too many header fields");
 }
 
@@ -169,8 +169,9 @@ TEST_CASE("http: text in the body", "[http_dialogue]") {
     CHECK(outcome_of(probe(config), chunked({"sta", "tus:", " ok"})) == "well");
     CHECK(outcome_of(probe(config), chunked({"sta", "tus", " ok"})) ==
           "the body does not hold \"status: ok\"");
-    // Found before the body's end, which nobody waits for; not found, it must end.
-    CHECK(outcome_of(probe(config), "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nstatus: ok") == "well");
+    // Found before the body's end, it must end all the same.
+    CHECK(outcome_of(probe(config), "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nstatus: ok") ==
+          "waiting: an unfinished body");
     CHECK(outcome_of(probe(config), "HTTP/1.1 200 OK\r\n\r\nstatus: ") == "waiting: an unfinished body");
     CHECK(closed_after(probe(config), "HTTP/1.1 200 OK\r\n\r\nstatus: ") ==
           "the body does not hold \"status: ok\"");
@@ -199,6 +200,18 @@ TEST_CASE("http: only the body's first 64 KiB are searched", "[http_dialogue]") 
     CHECK(outcome_of(probe(config), with_length(std::string(64 * kKiB - 4, 'h') + "her.")) == not_there);
     CHECK(outcome_of(probe(config), chunked({std::string(40 * kKiB, 'h'), std::string(40 * kKiB, 'e')})) ==
           not_there);
+}
+
+TEST_CASE("http: a body that nobody looks at must end, or be long", "[http_dialogue]") {
+    const config::HealthConfig any;
+    CHECK(outcome_of(probe(any), with_length("fine")) == "well");
+    CHECK(outcome_of(probe(any), "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfine") ==
+          "waiting: an unfinished body");
+    CHECK(closed_after(probe(any), "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfine") ==
+          "closed within its body");
+    CHECK(closed_after(probe(any), "HTTP/1.1 200 OK\r\n\r\nfine") == "well");
+    CHECK(outcome_of(probe(any), with_length(std::string(64 * kKiB + 1, 'x')).substr(0, 65 * kKiB)) ==
+          "well");
 }
 
 TEST_CASE("http: keep_alive waits for the body's end", "[http_dialogue]") {

@@ -67,10 +67,12 @@ struct Ground {
 
     CapturedDescriptor err{STDERR_FILENO};
     net::Loop loop;
-    std::vector<std::string> cut;
+    std::vector<std::string> cut;   // went down, and its exchanges are to be cut off
+    std::vector<std::string> left;  // went down
     std::optional<SharedPool> shared;
-    std::optional<Monitor> monitor{std::in_place, loop,
-                                   [this](const auto& server) { cut.push_back(server->name); }};
+    std::optional<Monitor> monitor{std::in_place, loop, [this](const auto& server, bool cut_off) {
+                                       (cut_off ? cut : left).push_back(server->name);
+                                   }};
 };
 
 }  // namespace
@@ -131,6 +133,7 @@ TEST_CASE("failures take a server out and successes bring it back, gently, each 
     CHECK(ground.state().slow_start_from_ms.load() >= down_since);
     CHECK(ground.reason() == "2 successes in a row");
     CHECK(ground.cut.empty());
+    CHECK(ground.left == std::vector<std::string>{"web/a"});
 
     const std::string log = ground.err.text();
     for (const char* step : {"info server web/a: unknown -> up", "info server web/a: up -> falling",

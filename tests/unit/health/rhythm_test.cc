@@ -30,10 +30,17 @@ std::vector<std::uint64_t> starts(const Rhythm& rhythm, std::uint64_t first, int
     return all;
 }
 
+/// With an address of its own.
+Rhythm alone(double chance) {
+    Rhythm rhythm;
+    rhythm.take_place(0, 1, chance);
+    return rhythm;
+}
+
 }  // namespace
 
 TEST_CASE("from start to start it is never more than the interval and hardly less than nine tenths") {
-    const Rhythm rhythm(0.3);
+    const Rhythm rhythm = alone(0.3);
     const auto all = starts(rhythm, 1'000'003, 2'000);
     std::uint64_t shortest = kInterval.count();
     std::uint64_t longest = 0;
@@ -50,8 +57,8 @@ TEST_CASE("from start to start it is never more than the interval and hardly les
 TEST_CASE("servers at one address keep their turns, whenever they began") {
     std::vector<std::vector<std::uint64_t>> all;
     for (std::size_t place = 0; place < 4; ++place) {
-        Rhythm rhythm(0.5);
-        rhythm.take_place(place, 4);
+        Rhythm rhythm;
+        rhythm.take_place(place, 4, 0.5);
         all.push_back(starts(rhythm, 50'000 + 37 * place, 500));
     }
     // After hundreds of probes each still has the quarter of the beat that is its own.
@@ -66,13 +73,13 @@ TEST_CASE("servers at one address keep their turns, whenever they began") {
 }
 
 TEST_CASE("a probe that is still under way when its next is due delays it, no more") {
-    const Rhythm rhythm(0.0);
+    const Rhythm rhythm = alone(0.0);
     CHECK(rhythm.next(1'900, 9'999, kInterval, true, 0.5) == 9'999);
     CHECK(rhythm.next(1'900, 9'999, kInterval, false, 0.5) == 9'999);
 }
 
 TEST_CASE("while a change is confirmed the next start follows from the last") {
-    const Rhythm rhythm(0.77);
+    const Rhythm rhythm = alone(0.77);
     CHECK(rhythm.next(10'000, 10'000, kInterval, false, 0.0) == 11'800);
     const auto latest = rhythm.next(10'000, 10'000, kInterval, false, 0.999);
     CHECK(latest <= 12'000 - kTick);
@@ -80,7 +87,7 @@ TEST_CASE("while a change is confirmed the next start follows from the last") {
 }
 
 TEST_CASE("the shortest intervals still move on") {
-    const Rhythm rhythm(0.5);
+    const Rhythm rhythm = alone(0.5);
     std::uint64_t at = 100;
     for (int i = 0; i < 100; ++i) {
         const auto next = rhythm.next(at, at, Duration(10), true, 0.99);
