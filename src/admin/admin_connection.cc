@@ -102,6 +102,7 @@ void AdminConnection::begin_writing(const Answer& answer, bool head_request) {
     proxy::write_fixed_response(out_, answer.status, answer.content_type, answer.body, head_request,
                                 keep_alive_, listener_.clock_.http_date(), fields);
     state_ = State::writing;
+    served_ = true;
     set_deadline(listener_.timeouts_.client_write);
 }
 

@@ -32,6 +32,8 @@ class AdminConnection final : public net::Deferred, private net::Watcher, privat
     /// Begins, at `place` of its owner's list; false: the descriptor could not be watched and is closed.
     [[nodiscard]] bool start(Place place);
     [[nodiscard]] Place place() const { return place_; }
+    /// It has been given an answer.
+    [[nodiscard]] bool served() const { return served_; }
     void close();
 
   private:
@@ -66,6 +68,7 @@ class AdminConnection final : public net::Deferred, private net::Watcher, privat
     std::size_t dropped_ = 0;  // bytes, while lingering
     State state_ = State::head;
     bool keep_alive_ = true;
+    bool served_ = false;
 };
 
 }  // namespace palier::admin

@@ -3,6 +3,7 @@
 #include "admin/admin_connection.h"
 #include "palier/base/log.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace palier::admin {
@@ -35,10 +36,16 @@ base::Result<void> AdminListener::listen(std::string_view address) {
 }
 
 void AdminListener::on_accept(int descriptor, const base::SocketAddress& /*peer*/) {
-    if (connections_.size() >= kMostConnections) forget(*connections_.front());
+    if (connections_.size() >= kMostConnections) forget(least_needed());
     const auto place =
         connections_.insert(connections_.end(), std::make_unique<AdminConnection>(*this, descriptor));
     if (!(*place)->start(place)) connections_.erase(place);
+}
+
+AdminConnection& AdminListener::least_needed() {
+    const auto served =
+        std::ranges::find_if(connections_, [](const auto& connection) { return connection->served(); });
+    return served != connections_.end() ? **served : *connections_.front();
 }
 
 void AdminListener::on_accept_exhausted(int error) {

@@ -110,9 +110,12 @@ base::Result<void> Supervisor::start() {
                                            config_->pools.size(), config_->routes.size());
     base::log_info("palier {} serves with {}", PALIER_VERSION, extent);
     loop_.timers().arm(look_timer_, loop_.now_ms() + kLookMs);
+    if (stop_early_) {
+        begin_stop();
+        return {};
+    }
     readiness_.serves();
     notifier_.ready("serving with " + extent);
-    if (stop_early_) begin_stop();
     return {};
 }
 
@@ -162,7 +165,7 @@ base::Result<std::vector<std::vector<WorkerListener>>> Supervisor::open_listener
 /// later.
 void Supervisor::settle_names() {
     const std::uint64_t until = base::monotonic_ms() + kSettleMs;
-    while (!names_.settled() && base::monotonic_ms() < until)
+    while (!names_.settled() && !stop_early_ && base::monotonic_ms() < until)
         loop_.run_once(50);
 }
 

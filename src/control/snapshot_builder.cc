@@ -16,6 +16,7 @@ bool same(const pool::PoolSnapshot& a, const pool::PoolSnapshot& b) {
 
 std::shared_ptr<const proxy::Snapshot> SnapshotBuilder::build(std::shared_ptr<const config::Config> config,
                                                               const pool::Addresses& addresses) {
+    states_.forget_unused();
     auto next = std::make_shared<proxy::Snapshot>();
     const bool same_config = current_ && current_->config == config;
     next->generation = current_ ? current_->generation + 1 : 1;

@@ -3,6 +3,7 @@
 #include "health/watched_server.h"
 
 #include <algorithm>
+#include <map>
 #include <random>
 #include <unordered_map>
 #include <utility>
@@ -36,6 +37,7 @@ struct Monitor::State {
     void drop(Servers::iterator server);
     void drop_all_but(std::uint64_t round);
     void assign_places();
+    void hand_over(std::span<WatchedServer* const> fresh) const;
     static void begin(std::span<WatchedServer* const> fresh);
 
     net::Loop& loop;
@@ -62,6 +64,23 @@ void Monitor::State::drop_all_but(std::uint64_t named_in) {
             drop(server);
             server = servers.erase(server);
         }
+    }
+}
+
+/// A name that leads to other addresses only, as that of a container that was replaced, would leave nobody to use
+/// until these have answered their first probes.
+void Monitor::State::hand_over(std::span<WatchedServer* const> fresh) const {
+    if (fresh.empty()) return;
+    std::map<std::pair<std::string_view, std::string_view>, bool> stays;  // of the servers in use until now
+    for (const auto& [state, server] : servers) {
+        if (server->health() == pool::Health::unknown || server->held_down()) continue;
+        bool& stays_in_use = stays[server->configured_name()];
+        stays_in_use = stays_in_use || server->named_in == round;
+    }
+    for (WatchedServer* server : fresh) {
+        const auto before = stays.find(server->configured_name());
+        const bool replaces = before != stays.end() && !before->second;
+        if (replaces && server->health() == pool::Health::unknown) server->succeed_one_in_use();
     }
 }
 
@@ -110,6 +129,7 @@ void Monitor::watch(std::span<const std::shared_ptr<const pool::PoolSnapshot>> p
             state.in_order.push_back(watched.get());
         }
     }
+    state.hand_over(fresh);
     state.drop_all_but(state.round);
     state.assign_places();
     State::begin(fresh);

@@ -241,9 +241,10 @@ void Probe::conclude(bool said_goodbye) {
 }
 
 void Probe::fail(std::string reason) {
+    const bool unreachable = stage_ == Stage::connecting;
     transport_.close_with_reset();
     end();
-    user_.on_result({.well = false, .reason = std::move(reason)});
+    user_.on_result({.well = false, .unreachable = unreachable, .reason = std::move(reason)});
 }
 
 void Probe::give_up(std::string_view why) {

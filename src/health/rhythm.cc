@@ -10,6 +10,7 @@ namespace {
 
 constexpr double kBeat = 0.95;   // of the interval
 constexpr double kSlack = 0.05;  // of the interval: how far into its beat a probe may start
+constexpr double kOnTheBeat = 1e-6;
 constexpr double kHurried =
     0.1;  // of the interval: by how much it may be shorter while a change is confirmed
 
@@ -34,10 +35,11 @@ std::uint64_t Rhythm::next(std::uint64_t start_ms, std::uint64_t now_ms, config:
     if (steady) {
         const double beat = span * kBeat;
         const double phase = beat * (static_cast<double>(place_) + chance_) / static_cast<double>(count_);
-        const double beats = std::floor((start - phase) / beat) + 1;
+        // A start on the beat itself belongs to it, whatever the division makes of that.
+        const double beats = std::floor((start - phase) / beat + kOnTheBeat) + 1;
         at = phase + beats * beat + some_of(span * kSlack, chance);
     }
-    return std::max(now_ms, static_cast<std::uint64_t>(at));
+    return std::max(now_ms, static_cast<std::uint64_t>(std::ceil(at)));
 }
 
 }  // namespace palier::health

@@ -53,6 +53,11 @@ void WatchedServer::begin(std::uint64_t delay_ms) {
     loop().timers().arm(timer_, loop().now_ms() + delay_ms);
 }
 
+void WatchedServer::succeed_one_in_use() {
+    trusted_ = true;
+    hold_or_release();
+}
+
 void WatchedServer::drop() {
     probe_.cancel();
     base::TimerWheel::disarm(timer_);
@@ -69,7 +74,7 @@ void WatchedServer::on_result(const Result& result) {
     if (!result.well) {
         reason_ = result.reason;
         // Its name may lead elsewhere by now: a container that was replaced.
-        server().state->unreachable.store(true, std::memory_order_relaxed);
+        if (result.unreachable) server().state->unreachable.store(true, std::memory_order_relaxed);
     }
     if (changed) {
         if (result.well) reason_ = success_words(former);

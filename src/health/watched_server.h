@@ -16,6 +16,7 @@
 #include <random>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace palier::health {
 
@@ -42,11 +43,20 @@ class WatchedServer final : public net::Deferred, private ProbeUser {
     /// cancelled and it wants to begin() again. It keeps its standing.
     [[nodiscard]] bool renew(std::shared_ptr<const pool::PoolSnapshot> pool, std::size_t index);
     void begin(std::uint64_t delay_ms);
+    /// It takes the place of a server in use, whose name leads here now: it is used before its first result.
+    void succeed_one_in_use();
     void drop();
 
     [[nodiscard]] Rhythm& rhythm() { return rhythm_; }
     [[nodiscard]] pool::Health health() const { return judge_.state(); }
-    [[nodiscard]] bool held_down() const { return !Judge::usable(judge_.state(), config_); }
+    [[nodiscard]] bool held_down() const {
+        const bool trusted = trusted_ && judge_.state() == pool::Health::unknown;
+        return !trusted && !Judge::usable(judge_.state(), config_);
+    }
+    /// Pool and server as configured, whatever address this is.
+    [[nodiscard]] std::pair<std::string_view, std::string_view> configured_name() const {
+        return {pool_->config.name, server().name};
+    }
     /// In [0, 1): where chance put it among all servers.
     [[nodiscard]] double chance() const { return chance_; }
     [[nodiscard]] std::string_view reason() const { return reason_; }
@@ -80,6 +90,7 @@ class WatchedServer final : public net::Deferred, private ProbeUser {
     std::uint64_t started_ms_ = 0;  // the last probe
     std::uint64_t since_ms_;        // the present state
     std::string reason_;            // for the present state
+    bool trusted_ = false;
 };
 
 }  // namespace palier::health

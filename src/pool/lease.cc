@@ -34,13 +34,14 @@ base::Result<BackendConnection*> Lease::connect(BackendUser& user) {
 
 void Lease::success() {
     if (std::exchange(reported_, true)) return;
-    report_success(server_->pool().snapshot(), server(), trial_, server_->pool().environment_.loop.now_ms());
+    report_success(server_->pool().snapshot(), server(), on_trial(),
+                   server_->pool().environment_.loop.now_ms());
 }
 
 void Lease::answered(std::uint16_t status) {
     if (config::holds(server_->pool().snapshot().config.outlier.statuses, status)) {
         failure("HTTP " + std::to_string(status));
-    } else if (trial_) {
+    } else if (on_trial()) {
         success();
     } else {
         answered_well_ = true;
@@ -55,12 +56,17 @@ void Lease::failure(std::string_view reason) {
     }
     if (std::exchange(reported_, true)) return;
     WorkerCounters::add<std::uint64_t>(server_->counters_->failures, 1);
-    report_failure(server_->pool().snapshot(), server(), trial_, reason,
+    report_failure(server_->pool().snapshot(), server(), on_trial(), reason,
                    server_->pool().environment_.loop.now_ms());
 }
 
 void Lease::give_up_trial() {
-    if (std::exchange(trial_, false) && !reported_) abandon_trial(server_->pool().snapshot(), server());
+    if (on_trial() && !reported_) abandon_trial(server_->pool().snapshot(), server());
+    trial_of_ms_ = 0;
+}
+
+bool Lease::on_trial() const {
+    return trial_of_ms_ != 0 && server().state->ejected_until_ms.load() == trial_of_ms_;
 }
 
 void Lease::drop_connection() {
@@ -81,9 +87,9 @@ void Lease::discard() {
 
 void Lease::end() {
     if (std::exchange(answered_well_, false)) success();
+    give_up_trial();
+    reported_ = false;
     WorkerServer& server = *std::exchange(server_, nullptr);
-    if (trial_ && !reported_) abandon_trial(server.pool().snapshot(), server.server());
-    trial_ = reported_ = false;
     server.pool().released(server, std::exchange(limited_, false));
 }
 

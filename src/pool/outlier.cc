@@ -76,8 +76,9 @@ std::string too_many_of_all(const config::OutlierConfig& config, ServerState& st
         state.window_from_ms.store(now_ms);
         return {};
     }
-    const std::uint64_t requests = totals.ended + 1 - state.window_exchanges.load();
     const std::uint64_t failures = totals.failures - state.window_failures.load();
+    // Of those that failed, some are still on their way to the client.
+    const std::uint64_t requests = std::max(totals.ended + 1 - state.window_exchanges.load(), failures);
     if (requests < config.min_requests || failures * 100 < requests * config.error_rate) return {};
     return fmt::format("{} of {} requests from live traffic failed in {}, the last: {}", failures, requests,
                        duration_text(now_ms > from ? now_ms - from : 0), reason);

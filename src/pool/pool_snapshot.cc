@@ -47,6 +47,10 @@ std::shared_ptr<ServerState> StateTable::server(const std::string& full_name, co
     return state;
 }
 
+void StateTable::forget_unused() {
+    std::erase_if(servers_, [](const auto& entry) { return entry.second.use_count() == 1; });
+}
+
 StateTable::TlsKey StateTable::key_of(const std::string& host, const config::BackendTlsConfig& settings) {
     return {host, settings.server_name, settings.ca, settings.verify};
 }

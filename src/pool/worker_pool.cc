@@ -54,6 +54,8 @@ void WorkerPool::update(std::shared_ptr<const PoolSnapshot> snapshot) {
     rotation_.assign(std::vector<std::uint32_t>(servers_.size(), 0));
     scale_ = 1;
     refresh(environment_.loop.now_ms(), false);
+    refresh_at_ms_ =
+        0;  // the first exchange looks again: it may be the one that has passive servers take over
     // Workers start at different places, so that they do not all turn to the same server first.
     if (rotation_.total() > 0) rotation_.skip(environment_.seed % (2 * servers_.size() + 1));
 }
@@ -122,13 +124,16 @@ bool WorkerPool::claim(WorkerServer& server, Lease& lease) {
     const std::uint64_t ejected_until = state.ejected_until_ms.load(std::memory_order_relaxed);
     const bool trial = ejected_until != 0 && !any_will_do_;
     if (state.held_down.load(std::memory_order_relaxed) && !any_will_do_) return false;
-    // Another worker may have ejected it, or taken its trial, since the rotation was made.
-    if (trial && (environment_.loop.now_ms() < ejected_until || state.on_trial.exchange(true))) return false;
+    if (trial && environment_.loop.now_ms() < ejected_until) return false;
     const bool limited = server.server_.max_connections != 0;
     if (limited && !take_place(state, server.server_.max_connections)) {
-        if (trial) state.on_trial.store(false);
         some_full_ = true;
         look_again_at(environment_.loop.now_ms() + kFullStepMs);
+        return false;
+    }
+    // Another worker may have taken its trial since the rotation was made.
+    if (trial && state.on_trial.exchange(true)) {
+        if (limited) state.limited.fetch_sub(1);
         return false;
     }
     if (trial) snapshot_->state->changed();
@@ -137,7 +142,7 @@ bool WorkerPool::claim(WorkerServer& server, Lease& lease) {
     WorkerCounters::add<std::uint32_t>(server.counters_->in_flight, 1);
     WorkerCounters::add<std::uint64_t>(server.counters_->exchanges, 1);
     lease.server_ = &server;
-    lease.trial_ = trial;
+    lease.trial_of_ms_ = trial ? ejected_until : 0;
     lease.limited_ = limited;
     return true;
 }
@@ -180,20 +185,19 @@ WorkerPool::Standing WorkerPool::standing(const Server& server, std::uint64_t no
         if (ejected_until > now_ms) look_again_at(ejected_until);
         return {};
     }
-    if (server.max_connections != 0 &&
-        (state.limited.load() >= server.max_connections || anothers_turn(state, now_ms))) {
-        look_again_at(now_ms + kFullStepMs);
-        return {.full = true};
-    }
-    const std::uint32_t weight = server.weight * scale_;
     const std::uint64_t slow_from = state.slow_start_from_ms.load();
     // Another worker's turn of its loop may have begun later than this one's.
     const std::uint64_t age_ms = now_ms > slow_from ? now_ms - slow_from : 0;
-    if (slow_from != 0 && server.slow_start_ms != 0 && age_ms < server.slow_start_ms) {
-        look_again_at(now_ms + kSlowStartStepMs);
-        return {.weight = growing_weight(weight, age_ms, server.slow_start_ms), .growing = true};
+    const bool growing = slow_from != 0 && age_ms < server.slow_start_ms && !any_will_do_;
+    if (growing) look_again_at(now_ms + kSlowStartStepMs);
+    if (server.max_connections != 0 &&
+        (state.limited.load() >= server.max_connections || anothers_turn(state, now_ms))) {
+        look_again_at(now_ms + kFullStepMs);
+        return {.full = true, .growing = growing};
     }
-    return {.weight = weight};
+    const std::uint32_t weight = server.weight * scale_;
+    return {.weight = growing ? growing_weight(weight, age_ms, server.slow_start_ms) : weight,
+            .growing = growing};
 }
 
 unsigned WorkerPool::tier(const Server& server, bool passive_first) const {
@@ -246,15 +250,18 @@ void WorkerPool::look_at_servers(std::uint64_t now_ms) {
     look();
 }
 
-/// failback = "manual": once passive servers have taken over, they keep the traffic.
+/// failback = "manual": once passive servers have taken over, they keep the traffic. An active server whose
+/// first probe is under way does not lose it for that.
 void WorkerPool::note_takeover() {
     if (snapshot_->config.failback != config::Failback::manual) return;
     bool has_active = false;
     bool active_well = false;
     bool passive_well = false;
     for (std::size_t i = 0; i < servers_.size(); ++i) {
-        const bool active = servers_[i]->server_.role == config::Role::active;
-        const bool well = standings_[i].weight > 0 || standings_[i].full;
+        const Server& server = servers_[i]->server_;
+        const bool active = server.role == config::Role::active;
+        const bool awaited = active && server.state->health.load() == Health::unknown;
+        const bool well = standings_[i].weight > 0 || standings_[i].full || awaited;
         has_active = has_active || active;
         (active ? active_well : passive_well) |= well;
     }

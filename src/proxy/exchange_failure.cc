@@ -43,7 +43,7 @@ void Exchange::backend_failed(Fault fault, std::string_view detail) {
     } else if (fault != Fault::status) {
         base::log_debug("server {}: {}", lease_.server().state->name, detail);
     }
-    lease_.failure(detail);
+    if (fault != Fault::status) lease_.failure(detail);  // of a status Lease::answered() has judged
     if (may_retry(fault, 0) && retry()) return;
     const Outcome outcome = [fault]() -> Outcome {
         switch (fault) {

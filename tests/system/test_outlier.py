@@ -382,3 +382,12 @@ def test_reason_of_connections_that_fail(raw_backend, judged):
     change = wait_change(palier, "in use -> ejected")
     assert change.reason.startswith("3 failures in a row from live traffic, the last: connect"), change
     assert "refused" in change.reason
+
+
+def test_a_status_that_is_no_failure_is_none_when_it_is_tried_elsewhere(raw_backend, start_palier):
+    palier = start_palier(site([server("a", raw_backend(response("no", "503 Scripted")).address),
+                                server("b", raw_backend(name="b").address)], workers=1,
+                               pool={"retry_on": ["503"], "outlier": {"failures": 2, "statuses": []}}))
+    for _ in range(10):
+        assert palier.get().status == 200
+    assert not is_ejected(palier)

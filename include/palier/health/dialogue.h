@@ -15,7 +15,8 @@ namespace palier::health {
 /// What a probe has found. Cheap where it is good: no text.
 struct Result {
     bool well = false;
-    std::string reason;  // in words when not: "HTTP 503, expected 200-399", "closed before it answered"
+    bool unreachable = false;  // not so much as a connection
+    std::string reason;        // in words when not: "HTTP 503, expected 200-399", "closed before it answered"
 };
 
 class Dialogue {
@@ -47,8 +48,7 @@ class Dialogue {
 // `config` must outlive the dialogue. A dialogue never holds more than a head of 32 KiB, or a packet of
 // 64 KiB, whatever the server sends.
 
-/// One HTTP/1.1 request and the head of its answer; of its body as much as expect_body and keep_alive need, up
-/// to 64 KiB. A redirect is its status, never followed. A Content-Encoding is not undone: expect_body is looked
+/// One HTTP/1.1 request and its answer, of whose body the first 64 KiB are enough. A redirect is its status, never followed. A Content-Encoding is not undone: expect_body is looked
 /// for in what comes over the wire (the request has no Accept-Encoding). `host`: for the Host field, unless
 /// the configuration names another.
 [[nodiscard]] std::unique_ptr<Dialogue> make_http_dialogue(const config::HealthConfig& config,

@@ -53,12 +53,14 @@ class Lease {
   private:
     friend class WorkerPool;
 
+    /// Another may have ended that ejection since, and a new one begun.
+    [[nodiscard]] bool on_trial() const;
     void end();
 
     WorkerServer* server_ = nullptr;
     BackendConnection* connection_ = nullptr;
-    bool trial_ = false;
-    bool limited_ = false;  // it counts in ServerState::limited
+    std::uint64_t trial_of_ms_ = 0;  // it is the trial of the ejection until then; 0: it is none
+    bool limited_ = false;           // it counts in ServerState::limited
     bool reported_ = false;
     bool answered_well_ = false;
 };

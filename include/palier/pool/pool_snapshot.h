@@ -50,6 +50,9 @@ class StateTable {
     [[nodiscard]] std::shared_ptr<ServerState> server(const std::string& full_name, const std::string& name,
                                                       bool slow_start);
 
+    /// Forgets servers that no snapshot and no worker holds any more: addresses come and go.
+    void forget_unused();
+
     /// To be called before a configuration's servers are used: reads the files that their TLS needs.
     [[nodiscard]] base::Result<void> prepare_tls(const config::Config& config);
     /// As prepare_tls() made it; null for a plain server.

@@ -294,3 +294,47 @@ TEST_CASE("want of descriptors is no verdict: it is logged once, and the probe t
     CHECK(std::ranges::count(log, '\n') == 1);
     CHECK(ground.comes_to(Health::up));
 }
+
+namespace {
+
+/// Pool web, its server "a" by name, at these addresses of the loopback.
+std::shared_ptr<const pool::PoolSnapshot> named(pool::StateTable& states, const Front& front,
+                                                const std::vector<std::string>& addresses) {
+    auto config = pool_of({{.name = "a", .port = front.server.address.port()}});
+    config.servers[0].host = "front.example";
+    config.health = quick();
+    std::vector<base::IpAddress> ips;
+    for (const std::string& address : addresses)
+        ips.push_back(*base::IpAddress::parse(address));
+    return pool::make_pool_snapshot(config, {{"front.example", ips}}, states);
+}
+
+}  // namespace
+
+TEST_CASE(
+    "an address that takes the place of all that were in use is used unprobed, one beside them is not") {
+    Ground ground;
+    Front front(ground.loop);
+    pool::StateTable states{1};
+    auto snapshot = named(states, front, {"127.0.0.1"});
+    const auto watch = [&](const std::vector<std::string>& addresses) {
+        snapshot = named(states, front, addresses);
+        ground.monitor->watch(std::vector{snapshot});
+    };
+    const auto state = [&](std::size_t i) -> const pool::ServerState& { return *snapshot->servers[i].state; };
+
+    watch({"127.0.0.1"});
+    CHECK(state(0).held_down.load());  // there was none before
+    REQUIRE(run_until(ground.loop, [&] { return state(0).health.load() == Health::up; }));
+    watch({"127.0.0.1", "127.0.0.2"});
+    CHECK(state(1).held_down.load());
+    watch({"127.0.0.3"});
+    CHECK(state(0).health.load() == Health::unknown);
+    CHECK_FALSE(state(0).held_down.load());
+    // Nobody listens there: its first result ends the trust.
+    REQUIRE(run_until(ground.loop, [&] { return state(0).health.load() == Health::down; }));
+    CHECK(state(0).held_down.load());
+    CHECK(state(0).unreachable.load());
+    watch({"127.0.0.1"});
+    CHECK(state(0).held_down.load());  // what was before it was down
+}

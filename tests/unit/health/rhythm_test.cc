@@ -96,3 +96,16 @@ TEST_CASE("the shortest intervals still move on") {
     }
     CHECK(rhythm.next(3, 3, Duration(1), true, 0.0) <= 4);
 }
+
+TEST_CASE("a probe on its beat is not followed by another on the same") {
+    // So short that nothing is left to chance, with beats between the clock's milliseconds.
+    for (int i = 0; i < 1'000; ++i) {
+        const Rhythm rhythm = alone(i / 1'000.0);
+        for (const std::uint64_t from : {1'000'000U, 1'000'003U}) {
+            const auto first = rhythm.next(from, from, Duration(300), true, 0.5);
+            const auto second = rhythm.next(first, first, Duration(300), true, 0.5);
+            CHECK(second - first >= 270);
+            CHECK(second - first <= 300);
+        }
+    }
+}

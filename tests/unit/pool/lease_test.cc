@@ -245,3 +245,40 @@ TEST_CASE("failures count once a lease, and only the first verdict counts") {
     lease.failure("too late");
     CHECK(state.failures_in_row.load() == 0);
 }
+
+TEST_CASE("an answer is a success only once nothing has failed after it") {
+    Site site;
+    Lease lease;
+    site.shared.state("a").failures_in_row.store(2);
+    REQUIRE(site.worker.take(lease) == "a");
+    lease.answered(200);
+    CHECK(site.shared.state("a").failures_in_row.load() == 2);
+    lease.failure("its body was cut");
+    lease.discard();
+    CHECK(site.shared.state("a").failures_in_row.load() == 3);
+
+    REQUIRE(site.worker.take(lease) == "a");
+    lease.answered(200);
+    lease.release();
+    CHECK(site.shared.state("a").failures_in_row.load() == 0);
+
+    REQUIRE(site.worker.take(lease) == "a");
+    lease.answered(500);
+    CHECK(site.shared.state("a").failures_in_row.load() == 1);
+    lease.discard();
+}
+
+TEST_CASE("what is cut off from here is not the server's failure") {
+    Site site;
+    Lease lease;
+    const Descriptor peer = site.connect(lease);
+    site.user.all = 0;
+    site.worker.pool.server_down(site.shared.state("a"), true);
+    REQUIRE(run_until(site.worker.loop, [&] { return site.user.all != 0; }));
+    char byte = 0;
+    CHECK(lease.connection()->transport().read(&byte, 1).status == palier::net::IoStatus::failed);
+    lease.failure("reset");
+    lease.discard();
+    CHECK(site.shared.state("a").failures_in_row.load() == 0);
+    CHECK(site.shared.state("a").totals().failures == 0);
+}

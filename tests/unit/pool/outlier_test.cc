@@ -309,3 +309,16 @@ TEST_CASE("an error rate's window ends, and failures before it are forgotten") {
         crowd.exchange(false, kNow + 10'002);
     CHECK(crowd.ejected());
 }
+
+TEST_CASE("failures whose exchanges still go on count as requests too") {
+    const RatedCrowd crowd;
+    WorkerCounters& counters = crowd.shared.state("a").counters[0];
+    for (int i = 0; i < 10; ++i) {
+        CHECK_FALSE(crowd.ejected());
+        WorkerCounters::add<std::uint64_t>(counters.exchanges, 1);
+        WorkerCounters::add<std::uint32_t>(counters.in_flight, 1);
+        WorkerCounters::add<std::uint64_t>(counters.failures, 1);
+        report_failure(*crowd.shared.snapshot, crowd.shared.server("a"), false, "HTTP 500", kNow);
+    }
+    CHECK(crowd.ejected());
+}

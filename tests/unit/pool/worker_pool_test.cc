@@ -2,6 +2,7 @@
 
 #include "catch.h"
 #include "palier/base/clock.h"
+#include "palier/pool/outlier.h"
 #include "pool_fixture.h"
 
 #include <algorithm>
@@ -13,6 +14,7 @@ using namespace palier::test;
 using palier::base::monotonic_ms;
 using palier::config::Failback;
 using palier::config::Role;
+using palier::pool::Health;
 
 namespace {
 
@@ -564,4 +566,96 @@ TEST_CASE("try_all: without a usable server all are tried, and no more once one 
     CHECK(worker.next({&shared.state("a"), &shared.state("p")}) == "b");
     hold_down(shared, "p", false);
     CHECK(worker.sequence(3) == "ppp");
+}
+
+namespace {
+
+/// failback = "manual": one active server and a passive one.
+palier::config::PoolConfig manual_pair() {
+    auto pool = pool_of({{.name = "a"}, {.name = "p", .role = Role::passive}});
+    pool.failback = Failback::manual;
+    return pool;
+}
+
+}  // namespace
+
+TEST_CASE("manual failback: a takeover that was there before the worker is kept") {
+    SharedPool shared(manual_pair());
+    hold_down(shared, "a", true);
+    TestWorker worker(shared);
+    CHECK(worker.next() == "p");
+    hold_down(shared, "a", false);
+    CHECK(worker.sequence(3) == "ppp");
+}
+
+TEST_CASE("manual failback: a new snapshot between the fall and the takeover does not hide it") {
+    SharedPool shared(manual_pair());
+    TestWorker worker(shared);
+    hold_down(shared, "a", true);
+    shared.configure(manual_pair());
+    worker.pool.update(shared.snapshot);
+    CHECK(worker.next() == "p");
+    hold_down(shared, "a", false);
+    CHECK(worker.sequence(3) == "ppp");
+}
+
+TEST_CASE("manual failback: an active server loses nothing while its first probe is under way") {
+    SharedPool shared(manual_pair());
+    shared.state("a").health.store(Health::unknown);
+    hold_down(shared, "a", true);
+    TestWorker worker(shared);
+    CHECK(worker.sequence(2) == "pp");
+    shared.state("a").health.store(Health::up);
+    hold_down(shared, "a", false);
+    CHECK(worker.sequence(3) == "aaa");
+}
+
+TEST_CASE("try_all: a slow start that was under way does not hold all requests at one server") {
+    auto pool = pool_of({{.name = "a"}, {.name = "b", .slow_start_ms = kHourMs}, {.name = "c"}});
+    pool.when_none = palier::config::WhenNone::try_all;
+    SharedPool shared(pool);
+    shared.state("b").slow_start_from_ms.store(monotonic_ms());
+    TestWorker worker(shared);
+    for (const char* name : {"a", "b", "c"})
+        shared.state(name).held_down.store(true);
+    Shares shares;
+    for (int i = 0; i < 30; ++i) {
+        shared.snapshot->state->changed();
+        ++shares[worker.next()];
+    }
+    CHECK(shares == Shares{{"a", 10}, {"b", 10}, {"c", 10}});
+}
+
+TEST_CASE("a server that is full while it grows does not begin the rotation anew") {
+    SharedPool shared({{.name = "a"}, {.name = "b", .max_connections = 1, .slow_start_ms = kHourMs}});
+    shared.state("b").slow_start_from_ms.store(monotonic_ms() - kHourMs / 2);
+    shared.snapshot->state->changed();
+    TestWorker worker(shared);
+    Lease held;
+    while (worker.take(held) != "b")
+        held.discard();
+    CHECK(worker.sequence(3) == "aaa");
+    held.discard();
+    shared.snapshot->state->changed();
+    CHECK(worker.shares(30) == Shares{{"a", 20}, {"b", 10}});
+}
+
+TEST_CASE("a trial whose ejection is over is an exchange like any other") {
+    SharedPool shared({{.name = "a"}, {.name = "b"}});
+    TestWorker worker(shared);
+    shared.eject("a", monotonic_ms() - 1);
+    Lease trial;
+    while (worker.take(trial) != "a")
+        trial.discard();
+    REQUIRE(shared.state("a").on_trial.load());
+    end_ejection(*shared.snapshot, shared.server("a"), "a probe succeeded", monotonic_ms());
+    // Ejected anew, and another has the trial of that.
+    shared.eject("a", monotonic_ms() + kHourMs);
+    shared.state("a").on_trial.store(true);
+    const std::uint64_t until = shared.state("a").ejected_until_ms.load();
+    trial.failure("cut");
+    CHECK(shared.state("a").ejected_until_ms.load() == until);
+    CHECK(shared.state("a").failures_in_row.load() == 1);
+    trial.discard();
+    CHECK(shared.state("a").on_trial.load());
 }
