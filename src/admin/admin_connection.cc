@@ -18,6 +18,11 @@ bool AdminConnection::start(Place place) {
     return socket_.adopt(listener_.loop_, descriptor_, *this);
 }
 
+void AdminConnection::look() {
+    socket_.note(net::kReadable);
+    advance();
+}
+
 void AdminConnection::close() {
     socket_.close();
     base::TimerWheel::disarm(timer_);

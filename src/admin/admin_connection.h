@@ -31,6 +31,8 @@ class AdminConnection final : public net::Deferred, private net::Watcher, privat
 
     /// Begins, at `place` of its owner's list; false: the descriptor could not be watched and is closed.
     [[nodiscard]] bool start(Place place);
+    /// Reads what is there, and may end.
+    void look();
     [[nodiscard]] Place place() const { return place_; }
     /// It has been given an answer.
     [[nodiscard]] bool served() const { return served_; }

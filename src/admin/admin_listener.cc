@@ -39,7 +39,12 @@ void AdminListener::on_accept(int descriptor, const base::SocketAddress& /*peer*
     if (connections_.size() >= kMostConnections) forget(least_needed());
     const auto place =
         connections_.insert(connections_.end(), std::make_unique<AdminConnection>(*this, descriptor));
-    if (!(*place)->start(place)) connections_.erase(place);
+    if (!(*place)->start(place)) {
+        connections_.erase(place);
+        return;
+    }
+    // Its request may be here already: it is answered before the next newcomer of this turn could displace it.
+    (*place)->look();
 }
 
 AdminConnection& AdminListener::least_needed() {

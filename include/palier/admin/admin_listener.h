@@ -1,7 +1,7 @@
 // AdminListener: the small HTTP/1.1 server on which palier tells of itself (the key `admin`).
 // It serves GET and HEAD of its pages, in plain, and trusts its clients with nothing: each state of a connection has a
 // deadline, a head has a limit, and beyond kMostConnections a newcomer displaces whoever has had an answer and did
-// nothing for longest, so that those who ask again and again cannot keep a balancer from its answer. Only where none had
+// nothing for longest, so that those who ask again and again hardly keep a balancer from its answer. Only where none had
 // one yet does it displace whoever was silent for longest.
 // Thread: control only. Owner: the supervisor. Ends: the destructor, which closes every connection; not from within a
 // turn of the loop.

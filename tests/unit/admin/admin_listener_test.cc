@@ -316,6 +316,25 @@ TEST_CASE("beyond its connections a newcomer displaces whoever did nothing for l
     REQUIRE(serving.until_has(*clients.back(), "hello\n"));
 }
 
+TEST_CASE("a newcomer displaces one that was served before one that was not") {
+    Serving serving;
+    std::vector<std::unique_ptr<Client>> clients;
+    const auto connect = [&] { clients.push_back(std::make_unique<Client>(serving.listener.address())); };
+    connect();  // has waited for longest, and asked for nothing yet
+    REQUIRE(run_until(serving.loop, [&] { return serving.listener.connections() == 1; }));
+    connect();
+    clients[1]->send("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+    REQUIRE(serving.until_has(*clients[1], "hello\n"));
+    while (clients.size() < AdminListener::kMostConnections)
+        connect();
+    REQUIRE(run_until(serving.loop,
+                      [&] { return serving.listener.connections() == AdminListener::kMostConnections; }));
+    connect();
+    REQUIRE(serving.until_ended(*clients[1]));
+    clients[0]->send(kLastHello);
+    REQUIRE(serving.until_has(*clients[0], "hello\n"));
+}
+
 TEST_CASE("an address that is taken or none is an error that names the key") {
     Serving serving;
     AdminListener other(serving.loop, {}, {});
