@@ -5,6 +5,7 @@ Every process is ended by its pid, every port is taken free, and every wait is f
 
 from .certificates import Authority, Certificate, make_ca, make_certificate, make_stale, ocsp_response, openssl, revoke
 from .config import route, server, site, tls_listener, to_toml
+from .control import Control
 from .environment import BIG_BODY, BINARY, ROOT, SANITIZED, SCALE, duration, seconds
 from .held import Held
 from .load import H2loadResult, SteadyH2load, Wrk, curl, h2load
@@ -23,7 +24,7 @@ from .web_front import WebFront
 from .websocket_server import websocket_echo, websocket_server
 
 __all__ = [
-    "Authority", "BIG_BODY", "BINARY", "BackendConnection", "Certificate", "Child", "ConnectionEnded", "FullBacklog",
+    "Authority", "BIG_BODY", "BINARY", "BackendConnection", "Certificate", "Child", "ConnectionEnded", "Control", "FullBacklog",
     "H2loadResult", "Held", "Machine", "Message", "Network", "Palier", "Passersby", "ROOT", "RawBackend", "RawClient",
     "Request", "Response", "SANITIZED", "SCALE", "SClient", "SteadyH2load", "TlsClient", "Visits", "WebFront", "Wrk", "alert_of",
     "client_context", "client_hello", "curl", "descendants", "duration", "free_port", "h2load", "is_listening",

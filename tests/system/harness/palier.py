@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from .config import ports_of, to_toml
+from .control import Control
 from .environment import BINARY, seconds
 from .ports import is_listening
 from .process import Child, resident_bytes
@@ -34,8 +35,9 @@ class Palier:
                  prefix: list[str] | None = None):
         assert BINARY.exists(), f"{BINARY} is not there: build it first, or set PALIER_BINARY"
         self.config_path = directory / f"{name}.toml"
+        self.control_path = directory / f"{name}.sock"
         if isinstance(config, dict):
-            config.setdefault("control_socket", str(directory / f"{name}.sock"))
+            config.setdefault("control_socket", str(self.control_path))
             self.ports = ports_of(config)
             self.config_path.write_text(to_toml(config))
         else:
@@ -76,6 +78,10 @@ class Palier:
         """One GET on a connection of its own."""
         with self.connect() as client:
             return client.request("GET", target, **fields)
+
+    def control(self, **options) -> Control:
+        """A connection to the control socket."""
+        return Control(self.control_path, **options)
 
     def resident(self) -> int:
         """Resident memory in bytes."""
