@@ -1,12 +1,16 @@
 """Free TCP ports, and who listens."""
 
+import os
 import random
 import socket
 import struct
 
 # Below the kernel's range for outgoing connections, so that none of those takes a port between
-# our look and the bind of the program that we give it to.
-_FIRST, _LAST = 10_000, 32_000
+# our look and the bind of the program that we give it to. Test processes side by side (pytest -n) share it out.
+_PROCESSES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_SHARE = 22_000 // _PROCESSES
+_FIRST = 10_000 + _SHARE * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_LAST = _FIRST + _SHARE - 1
 _given: set[int] = set()
 
 
