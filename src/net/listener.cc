@@ -87,9 +87,10 @@ void Listener::drain() {
 
 void Listener::close() {
     if (descriptor_ < 0) return;
+    // Another process may hold the socket too: then closing it here would not end the events.
+    pause();
     ::close(descriptor_);
     descriptor_ = -1;
-    accepting_ = false;
 }
 
 void Listener::on_events(std::uint32_t /*ready*/) {

@@ -7,6 +7,7 @@
 #include <set>
 #include <vector>
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/resource.h>
@@ -64,13 +65,15 @@ class NoDescriptorsLeft {
 
 struct Listening {
     explicit Listening(const char* ip = "127.0.0.1") {
-        const auto descriptor = listen_on(on(ip), true);
-        REQUIRE(descriptor);
-        address = bound_address(*descriptor);
-        listener.emplace(loop, *descriptor, acceptor);
+        const auto opened = listen_on(on(ip), true);
+        REQUIRE(opened);
+        descriptor = *opened;
+        address = bound_address(descriptor);
+        listener.emplace(loop, descriptor, acceptor);
     }
     Loop loop;
     RecordingAcceptor acceptor;
+    int descriptor = -1;  // the listener's
     SocketAddress address;
     std::optional<Listener> listener;
 };
@@ -203,4 +206,21 @@ TEST_CASE("without descriptors the listener pauses itself once, and goes on when
     CHECK(l.acceptor.accepted.empty());
     l.listener->resume();
     CHECK(run_until(l.loop, [&] { return l.acceptor.accepted.size() == 3; }));
+}
+
+TEST_CASE("a socket that another process holds too says nothing more once it is closed here") {
+    Listening here;
+    const Descriptor elsewhere(::fcntl(here.descriptor, F_DUPFD_CLOEXEC, 0));
+    here.listener->close();
+    const Descriptor client = connect_to(here.address);
+    REQUIRE(client.get() >= 0);
+    for (int turn = 0; turn < 4; ++turn)
+        here.loop.run_once(0);  // what libuv had to register
+    constexpr int kQuietMs = 20;
+    const std::uint64_t began = palier::base::monotonic_ms();
+    here.loop.run_once(kQuietMs);
+    CHECK(palier::base::monotonic_ms() - began >= kQuietMs - 1U);  // an event would have ended it
+    CHECK(here.acceptor.accepted.empty());
+    const Descriptor accepted(::accept(elsewhere.get(), nullptr, nullptr));
+    CHECK(accepted.get() >= 0);
 }
