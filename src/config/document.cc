@@ -11,17 +11,14 @@ std::string_view without_byte_order_mark(std::string_view text) {
     return text.starts_with(kByteOrderMark) ? text.substr(kByteOrderMark.size()) : text;
 }
 
-std::string without_dot(std::string folder) {
-    if (folder == ".") folder.clear();
-    return folder;
+std::string without_dot(std::string_view folder) {
+    return std::string(folder == "." ? "" : folder);
 }
 
 }  // namespace
 
-Document::Document(std::string file_name, std::string file_folder, const std::string& file_text)
-    : name(std::move(file_name)),
-      folder(without_dot(std::move(file_folder))),
-      text(without_byte_order_mark(file_text)) {
+Document::Document(std::string file_name, std::string_view file_folder, const std::string& file_text)
+    : name(std::move(file_name)), folder(without_dot(file_folder)), text(without_byte_order_mark(file_text)) {
     root.document = this;
     line_starts_.push_back(0);
     for (std::size_t at = text.find('\n'); at != std::string::npos; at = text.find('\n', at + 1)) {

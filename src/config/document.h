@@ -47,7 +47,7 @@ struct Node::Entry {
 };
 
 struct Document {
-    Document(std::string file_name, std::string file_folder, const std::string& file_text);
+    Document(std::string file_name, std::string_view file_folder, const std::string& file_text);
     Document(const Document&) = delete;
     Document& operator=(const Document&) = delete;
 

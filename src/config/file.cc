@@ -1,6 +1,6 @@
 #include "config/file.h"
 
-#include "config/units.h"
+#include "palier/config/units.h"
 
 #include <array>
 #include <cerrno>

@@ -9,6 +9,9 @@
 
 namespace palier::config {
 
+/// Of a body that palier keeps in memory to answer with.
+constexpr std::size_t kLargestPage = std::size_t{1} << 20;
+
 /// All bytes of `path`; the error is the reason alone. Reads from pipes as well.
 [[nodiscard]] base::Result<std::string> read_whole(const std::string& path);
 

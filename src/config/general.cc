@@ -1,6 +1,7 @@
+#include "config/accounts.h"
 #include "config/addresses.h"
 #include "config/sections.h"
-#include "config/units.h"
+#include "palier/config/units.h"
 
 #include <array>
 
@@ -95,14 +96,41 @@ void read_limits(TableReader& root, Config& config) {
 void read_control_socket(TableReader& root, Config& config) {
     const Node* text = root.text("control_socket");
     if (text == nullptr) return;
-    config.control_socket = text->document->resolve(text->string);
+    config.control_socket = text->string.empty() ? "" : text->document->resolve(text->string);
     constexpr std::size_t kLongestPath = sizeof(sockaddr_un::sun_path) - 1;
-    if (text->string.empty()) {
-        root.mistakes().add(text->place(), "\"control_socket\" must be a path");
-    } else if (config.control_socket.size() > kLongestPath) {
+    if (config.control_socket.size() > kLongestPath) {
         root.mistakes().add(
             text->place(),
             fmt::format("\"control_socket\" must be a path of at most {} bytes", kLongestPath));
+    } else if (config.control_socket.ends_with('/')) {
+        root.mistakes().add(
+            text->place(),
+            fmt::format("\"control_socket\" must be a socket's path, not that of a folder, \"{}\"",
+                        text->string));
+    }
+}
+
+void read_account(TableReader& root, std::string_view key, std::optional<std::uint32_t>& number,
+                  base::Result<std::uint32_t> (*number_of)(const std::string&)) {
+    const Node* text = root.text(key);
+    if (text == nullptr || text->string.empty()) return;
+    if (const auto found = number_of(text->string)) {
+        number = *found;
+    } else {
+        root.mistakes().add(text->place(), found.error().message);
+    }
+}
+
+void read_state_file(TableReader& root, Config& config) {
+    const Node* text = root.text("state_file");
+    if (text == nullptr) return;
+    config.state_file = text->string.empty() ? "" : text->document->resolve(text->string);
+    if (config.state_file.ends_with('/')) {
+        root.mistakes().add(
+            text->place(),
+            fmt::format("\"state_file\" must be a file's path, not that of a folder, \"{}\"", text->string));
+    } else if (!config.state_file.empty() && config.state_file == config.control_socket) {
+        root.mistakes().add(text->place(), "\"state_file\" and \"control_socket\" cannot have the same path");
     }
 }
 
@@ -125,9 +153,12 @@ void read_general(TableReader& root, Reading& reading) {
     if (const Node* node = root.text("node")) config.node = node->string;
     root.read<std::uint32_t>("workers", config.workers, {0, kMostWorkers});
     read_control_socket(root, config);
+    read_account(root, "control_owner", config.control_owner, &user_number);
+    read_account(root, "control_group", config.control_group, &group_number);
+    read_state_file(root, config);
     read_admin(root, config);
     root.read("shutdown_grace", config.shutdown_grace, {Duration(0), kLongest});
-    root.not_yet_available("state_file");
+    root.read("tunnel_grace", config.tunnel_grace, {Duration(0), kLongest});
     read_trusted_proxies(root, config.trusted_proxies);
     read_log(root, config.log);
     read_timeouts(root, config.timeouts);

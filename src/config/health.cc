@@ -3,7 +3,7 @@
 #include "config/misplaced.h"
 #include "config/probe_request.h"
 #include "config/sections.h"
-#include "config/units.h"
+#include "palier/config/units.h"
 
 #include <algorithm>
 #include <array>

@@ -3,8 +3,8 @@
 #include "config/addresses.h"
 #include "config/hsts.h"
 #include "config/misplaced.h"
-#include "config/nearest.h"
 #include "config/paths.h"
+#include "palier/config/nearest.h"
 
 #include <algorithm>
 #include <array>

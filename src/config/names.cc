@@ -1,5 +1,5 @@
-#include "config/nearest.h"
 #include "config/sections.h"
+#include "palier/config/nearest.h"
 
 #include <algorithm>
 #include <vector>

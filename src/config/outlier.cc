@@ -3,7 +3,7 @@
 #include "config/misplaced.h"
 #include "config/sections.h"
 #include "config/status_ranges.h"
-#include "config/units.h"
+#include "palier/config/units.h"
 
 namespace palier::config {
 namespace {

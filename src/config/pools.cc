@@ -1,8 +1,9 @@
 #include "config/health.h"
-#include "config/nearest.h"
+#include "config/maintenance.h"
 #include "config/outlier.h"
 #include "config/sections.h"
 #include "config/servers.h"
+#include "palier/config/nearest.h"
 
 #include <algorithm>
 #include <array>
@@ -72,6 +73,7 @@ void read_pool(TableReader& table, PoolConfig& pool, Reading& reading) {
     table.read("when_none", pool.when_none, kWhenNone);
     table.read("on_down", pool.on_down, kOnDown);
     read_outlier(table, pool.outlier);
+    read_maintenance(table, pool.maintenance);
     PoolProbes probes = read_health(table);
     read_servers(table, pool, probes, reading);
     check_min_usable(table, pool, reading);

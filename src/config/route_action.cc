@@ -10,7 +10,6 @@
 namespace palier::config {
 namespace {
 
-constexpr std::size_t kLargestFile = std::size_t{1} << 20;
 constexpr std::array<std::uint16_t, 4> kRedirectCodes{301, 302, 307, 308};
 constexpr std::array<std::uint16_t, 3> kCodesWithoutBody{204, 205,
                                                          304};  // RFC 9110 sections 15.3.5, 15.3.6, 15.4.5
@@ -97,7 +96,7 @@ void read_respond(TableReader& route_table, RouteConfig& route) {
     table->read<std::uint16_t>("code", action.code, {200, 599});
     if (const Node* file = table->text("file")) {
         const std::string path = file->document->resolve(file->string);
-        auto body = read_regular(path, kLargestFile);
+        auto body = read_regular(path, kLargestPage);
         if (!body) {
             table->mistakes().add(file->place(),
                                   fmt::format("\"{}\" cannot be used: {}", path, body.error().message));

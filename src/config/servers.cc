@@ -1,7 +1,7 @@
 #include "config/servers.h"
 
 #include "config/addresses.h"
-#include "config/units.h"
+#include "palier/config/units.h"
 
 #include <algorithm>
 #include <array>

@@ -1,7 +1,7 @@
 #include "config/table_reader.h"
 
-#include "config/nearest.h"
-#include "config/units.h"
+#include "palier/config/nearest.h"
+#include "palier/config/units.h"
 
 #include <algorithm>
 #include <array>
@@ -13,9 +13,9 @@ namespace palier::config {
 namespace {
 
 /// Keys of the file itself, which TOML counts to the table above them when they stand below one.
-constexpr std::array<std::string_view, 9> kFileKeys{"node",    "workers",        "control_socket",
-                                                    "admin",   "shutdown_grace", "trusted_proxies",
-                                                    "include", "state_file",     "ready_when"};
+constexpr std::array<std::string_view, 12> kFileKeys{
+    "node",       "workers", "control_socket", "control_owner", "control_group",   "state_file",
+    "ready_when", "admin",   "shutdown_grace", "tunnel_grace",  "trusted_proxies", "include"};
 
 constexpr std::string_view kDuration = "a duration such as \"250ms\", \"2s\", \"5m\" or \"1h\"";
 constexpr std::string_view kSize = "a size such as \"64KiB\", \"1GiB\" or \"0\"";
@@ -264,11 +264,6 @@ std::vector<const Node*> TableReader::tables(std::string_view key) {
         }
     }
     return found;
-}
-
-void TableReader::not_yet_available(std::string_view key) {
-    if (find(key) != nullptr)
-        mistakes_.add(key_place(key), fmt::format("\"{}\" is not yet available", path_of(key)));
 }
 
 void TableReader::missing(std::string_view key) {

@@ -81,8 +81,6 @@ class TableReader {
     /// [[key]]
     std::vector<const Node*> tables(std::string_view key);
 
-    /// Reports the key if it is there.
-    void not_yet_available(std::string_view key);
     /// Reports a required key as missing, unless another mistake explains that.
     void missing(std::string_view key);
     /// Reports that `value` must be `expected`.

@@ -110,14 +110,14 @@ def test_check_accepts_every_example(tmp_path):
         assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_what_is_not_yet_available_is_refused(tmp_path):
-    config = site([server("a", "127.0.0.1:8081")])
-    config["state_file"] = "/var/lib/palier/state.json"
+def test_check_knows_whose_the_control_socket_may_be(tmp_path):
+    """What the system's own lists of users and groups say, not a list of palier's."""
+    config = site([server("a", "127.0.0.1:8081")], control_owner="no-such-user", control_group="nogroup")
     file = tmp_path / "palier.toml"
     file.write_text(to_toml(config))
     done = run_palier("check", "-c", file)
     assert done.returncode == 1
-    assert re.search(rf"{re.escape(str(file))}:\d+:\d+: .*not yet available", done.stdout + done.stderr), done.stderr
+    assert re.findall(r':\d+:\d+: (.*)', done.stderr) == ['there is no user "no-such-user" on this machine']
 
 
 def test_missing_file(tmp_path):

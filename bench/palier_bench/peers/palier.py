@@ -9,7 +9,8 @@ from .peer import Peer
 
 _MAIN = """\
 workers = 1
-control_socket = "{directory}/palier.sock"
+control_socket = ""
+state_file = ""
 admin = ""
 
 [log]

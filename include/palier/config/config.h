@@ -23,6 +23,8 @@ struct LogConfig {
     LogLevel level = LogLevel::info;
     std::string access = "stdout";  // "stdout", "stderr", "off" or a file's path
     LogFormat format = LogFormat::json;
+
+    friend bool operator==(const LogConfig&, const LogConfig&) = default;
 };
 
 struct TimeoutsConfig {
@@ -58,6 +60,8 @@ struct ListenerConfig {
     std::optional<ListenerTlsConfig> tls;
     bool http2 = false;  // without TLS: clients may begin with HTTP/2's preface (prior knowledge)
     std::string hsts;    // the value of Strict-Transport-Security; "" for none; only with TLS
+
+    friend bool operator==(const ListenerConfig&, const ListenerConfig&) = default;
 };
 
 /// HTTP statuses, both ends included; in the file "204" or "200-399".
@@ -140,6 +144,8 @@ struct ServerConfig {
 
     /// host:port as an operator wrote it, IPv6 in brackets.
     [[nodiscard]] std::string address() const;
+
+    friend bool operator==(const ServerConfig&, const ServerConfig&) = default;
 };
 
 enum class Balance : std::uint8_t { round_robin };
@@ -173,6 +179,15 @@ struct OutlierConfig {
     friend bool operator==(const OutlierConfig&, const OutlierConfig&) = default;
 };
 
+/// [pool.maintenance]: what clients get while an operator has the pool in maintenance.
+struct MaintenanceConfig {
+    std::string page;  // the file's bytes, read when the configuration is loaded; "": palier's own page
+    std::string content_type;      // by the file's extension
+    Duration retry_after{60'000};  // for Retry-After, rounded up to seconds
+
+    friend bool operator==(const MaintenanceConfig&, const MaintenanceConfig&) = default;
+};
+
 struct PoolConfig {
     std::string name;
     Balance balance = Balance::round_robin;
@@ -185,23 +200,32 @@ struct PoolConfig {
     OnDown on_down = OnDown::finish;
     std::optional<HealthConfig> health;
     OutlierConfig outlier;
+    MaintenanceConfig maintenance;
     std::vector<ServerConfig> servers;  // at least one
+
+    friend bool operator==(const PoolConfig&, const PoolConfig&) = default;
 };
 
 /// To a pool, as an index into Config::pools.
 struct ForwardAction {
     std::size_t pool = 0;
+
+    friend bool operator==(const ForwardAction&, const ForwardAction&) = default;
 };
 
 struct RedirectAction {
     std::string to;  // "https": the same URL with that scheme; otherwise an absolute URL or path, as given
     std::uint16_t code = 301;
+
+    friend bool operator==(const RedirectAction&, const RedirectAction&) = default;
 };
 
 struct RespondAction {
     std::uint16_t code = 200;
     std::string body;  // the file's bytes, read when the configuration is loaded
     std::string content_type = "text/plain; charset=utf-8";  // by the file's extension
+
+    friend bool operator==(const RespondAction&, const RespondAction&) = default;
 };
 
 struct RouteConfig {
@@ -210,16 +234,22 @@ struct RouteConfig {
     bool exact = false;
     std::vector<std::size_t> listeners;  // indexes into Config::listeners; empty: all
     std::variant<ForwardAction, RedirectAction, RespondAction> action;
+
+    friend bool operator==(const RouteConfig&, const RouteConfig&) = default;
 };
 
 struct Config {
     std::string node;
-    std::uint32_t workers = 0;  // 0: one per usable CPU
-    std::string control_socket = "/run/palier/control.sock";
-    std::string admin = "127.0.0.1:9901";  // "" for none
+    std::uint32_t workers = 0;                                // 0: one per usable CPU
+    std::string control_socket = "/run/palier/control.sock";  // "" for none
+    std::optional<std::uint32_t> control_owner;               // a user's number; none: whoever runs palier
+    std::optional<std::uint32_t> control_group;
+    std::string state_file = "/var/lib/palier/state.json";  // "" keeps nothing
+    std::string admin = "127.0.0.1:9901";                   // "" for none
     /// ready_when = ["pool:web"]: indexes of the pools that need a usable server for /ready.
     std::vector<std::size_t> ready_when;
     Duration shutdown_grace{30'000};
+    Duration tunnel_grace{300'000};  // how long tunnels stay with a palier that was upgraded away
     LogConfig log;
     TimeoutsConfig timeouts;
     LimitsConfig limits;
@@ -227,6 +257,8 @@ struct Config {
     std::vector<ListenerConfig> listeners;  // at least one
     std::vector<PoolConfig> pools;
     std::vector<RouteConfig> routes;
+
+    friend bool operator==(const Config&, const Config&) = default;
 };
 
 }  // namespace palier::config

@@ -173,7 +173,10 @@ TEST_CASE("choices list what there is") {
 TEST_CASE("addresses and paths of palier's own are checked") {
     CHECK(config_of("admin = \"\"\n").admin.empty());
     CHECK(mistakes_in("admin = \":9901\"\n").size() == 1);
-    CHECK(mistakes_in("control_socket = \"\"\n") == Strings{"t:1:18: \"control_socket\" must be a path"});
+    CHECK(config_of("control_socket = \"\"\n").control_socket.empty());
+    CHECK(mistakes_in("control_socket = \"/run/palier/\"\n") ==
+          Strings{
+              "t:1:18: \"control_socket\" must be a socket's path, not that of a folder, \"/run/palier/\""});
     CHECK(mistakes_in("control_socket = \"/" + std::string(107, 'x') + "\"\n") ==
           Strings{"t:1:18: \"control_socket\" must be a path of at most 107 bytes"});
     const auto loaded =
@@ -183,9 +186,54 @@ TEST_CASE("addresses and paths of palier's own are checked") {
     CHECK(loaded->log.access == "/etc/palier/./a.log");
 }
 
-TEST_CASE("what is not yet available is refused whatever it holds") {
-    CHECK(mistakes_in("state_file = \"/var/lib/palier/state.json\"\n") ==
-          Strings{"t:1:1: \"state_file\" is not yet available"});
+TEST_CASE("the state file is a path, or none") {
+    CHECK(config_of("").state_file == "/var/lib/palier/state.json");
+    CHECK(config_of("state_file = \"\"\n").state_file.empty());
+    const auto loaded = load_text("state_file = \"state.json\"\n" + kRest, "t", "/etc/palier");
+    REQUIRE(loaded);
+    CHECK(loaded->state_file == "/etc/palier/state.json");
+    CHECK(mistakes_in("state_file = \"/var/lib/\"\n") ==
+          Strings{"t:1:14: \"state_file\" must be a file's path, not that of a folder, \"/var/lib/\""});
+    CHECK(mistakes_in("state_file = \"/run/p\"\ncontrol_socket = \"/run/p\"\n") ==
+          Strings{"t:1:14: \"state_file\" and \"control_socket\" cannot have the same path"});
+    CHECK(config_of("state_file = \"\"\ncontrol_socket = \"\"\n").state_file.empty());
+    CHECK(mistakes_in("state_file = true\n") ==
+          Strings{"t:1:14: \"state_file\" must be a string, not true or false"});
+}
+
+TEST_CASE("whose the control socket is: names and numbers of users and groups") {
+    CHECK_FALSE(config_of("control_owner = \"\"\ncontrol_group = \"\"\n").control_owner);
+    const Config named = config_of("control_owner = \"root\"\ncontrol_group = \"root\"\n");
+    CHECK(named.control_owner == 0);
+    CHECK(named.control_group == 0);
+    const Config numbered = config_of("control_owner = \"4294967294\"\ncontrol_group = \"33\"\n");
+    CHECK(numbered.control_owner == 4'294'967'294U);
+    CHECK(numbered.control_group == 33);
+    CHECK(mistakes_in("control_owner = \"no-such-user\"\ncontrol_group = \"no-such-group\"\n") ==
+          Strings{"t:1:17: there is no user \"no-such-user\" on this machine",
+                  "t:2:17: there is no group \"no-such-group\" on this machine"});
+    // The last number stands for "unchanged" where the system takes one.
+    CHECK(mistakes_in("control_owner = \"4294967295\"\ncontrol_group = \"99999999999\"\n") ==
+          Strings{"t:1:17: \"4294967295\" is no user's number",
+                  "t:2:17: \"99999999999\" is no group's number"});
+    CHECK(mistakes_in("control_owner = 0\n") ==
+          Strings{"t:1:17: \"control_owner\" must be a string, not a number"});
+}
+
+TEST_CASE("how long tunnels stay with a palier that was upgraded away") {
+    CHECK(config_of("").tunnel_grace == Duration(300'000));
+    CHECK(config_of("tunnel_grace = \"0s\"\n").tunnel_grace == Duration(0));
+    CHECK(mistakes_in("tunnel_grace = \"8d\"\n") ==
+          Strings{"t:1:16: \"tunnel_grace\" must be from \"0s\" to \"7d\", not \"8d\""});
+}
+
+TEST_CASE("the new keys of the file below a table are told where they belong") {
+    for (const char* key : {"state_file", "control_owner", "control_group", "tunnel_grace"}) {
+        INFO(key);
+        CHECK(mistakes_in("[log]\n" + std::string(key) + " = \"1\"\n") ==
+              Strings{"t:2:1: unknown key \"log." + std::string(key) + "\"; \"" + key +
+                      "\" belongs above the first [table] of the file"});
+    }
 }
 
 }  // namespace

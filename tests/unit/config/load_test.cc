@@ -98,6 +98,10 @@ TEST_CASE("the reference says the defaults") {
     CHECK(reference->node == defaults.node);
     CHECK(reference->workers == defaults.workers);
     CHECK(reference->control_socket == defaults.control_socket);
+    CHECK(reference->control_owner == defaults.control_owner);
+    CHECK(reference->control_group == defaults.control_group);
+    CHECK(reference->state_file == defaults.state_file);
+    CHECK(reference->tunnel_grace == defaults.tunnel_grace);
     CHECK(reference->admin == defaults.admin);
     CHECK(reference->ready_when == defaults.ready_when);
     CHECK(reference->shutdown_grace == defaults.shutdown_grace);
@@ -121,6 +125,7 @@ TEST_CASE("the reference says the defaults") {
     CHECK(pool.on_down == fresh.on_down);
     CHECK(pool.health == HealthConfig());
     CHECK(pool.outlier == fresh.outlier);
+    CHECK(pool.maintenance.retry_after == fresh.maintenance.retry_after);
     const ServerConfig& server = pool.servers.at(0);
     CHECK(server.weight == ServerConfig().weight);
     CHECK(server.role == ServerConfig().role);

@@ -1,4 +1,4 @@
-#include "config/nearest.h"
+#include "palier/config/nearest.h"
 
 #include "catch.h"
 

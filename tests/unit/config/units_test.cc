@@ -1,4 +1,4 @@
-#include "config/units.h"
+#include "palier/config/units.h"
 
 #include "catch.h"
 
