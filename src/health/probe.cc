@@ -1,4 +1,4 @@
-#include "health/probe.h"
+#include "palier/health/probe.h"
 
 #include "palier/base/assert.h"
 

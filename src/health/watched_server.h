@@ -3,11 +3,11 @@
 // Thread: control only. Owner: the monitor, by way of the loop's deferred deletion. Ends: drop().
 #pragma once
 
-#include "health/probe.h"
 #include "health/rhythm.h"
 #include "palier/base/log.h"
 #include "palier/health/judge.h"
 #include "palier/health/monitor.h"
+#include "palier/health/probe.h"
 #include "palier/net/deferred.h"
 #include "palier/pool/pool_snapshot.h"
 

@@ -1,4 +1,4 @@
-#include "health/probe.h"
+#include "palier/health/probe.h"
 
 #include "catch.h"
 #include "probe_fixture.h"
@@ -139,7 +139,8 @@ TEST_CASE("one deadline spans all stages, however lively the answer is") {
     // A byte in each millisecond: never silent, never done.
     REQUIRE(run_until(ground.loop, [&] {
         const std::uint64_t now = base::monotonic_ms();
-        const bool answered = server.accepted() == 1 && server.last().heard.find("\r\n\r\n") != std::string::npos;
+        const bool answered =
+            server.accepted() == 1 && server.last().heard.find("\r\n\r\n") != std::string::npos;
         if (now != last && answered && server.last().socket.open()) server.last().say("y");
         last = now;
         static_cast<void>(ground.loop.uv());  // the next turn does not wait
