@@ -11,6 +11,7 @@ namespace palier::control {
 std::vector<std::string> Readiness::obstacles(std::uint64_t now_ms) const {
     if (phase_ == Phase::starting) return {"starting"};
     if (phase_ == Phase::stopping) return {"stopping"};
+    if (draining_) return {"draining"};
     std::vector<std::string> found;
     const proxy::Snapshot& snapshot = *builder_.current();
     for (const std::size_t index : snapshot.config->ready_when) {

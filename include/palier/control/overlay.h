@@ -20,6 +20,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -47,6 +49,13 @@ struct Entry {
     Stamp stamp;
 };
 
+/// An entry whose time was up.
+struct Ended {
+    std::string pool;
+    std::string server;  // "" for what concerns the pool
+    Entry entry;
+};
+
 class Overlay {
   public:
     /// `file`: "" keeps nothing. `changed`: an entry's time was up, or another change came from within: publish anew.
@@ -55,8 +64,13 @@ class Overlay {
     Overlay(const Overlay&) = delete;
     Overlay& operator=(const Overlay&) = delete;
 
-    /// Reads the file, if there is one. Whatever is wrong with it is logged.
+    /// Called with each entry whose time was up, before `changed` is called once for all of them.
+    void on_end(std::function<void(const Ended&)> ended);
+
+    /// Reads the file, if there is one. Whatever is wrong with it is logged, and so is what holds.
     void load();
+    /// As given; "": nothing is kept.
+    [[nodiscard]] const std::string& file() const;
     /// Warns of entries that name nothing in `config`, once for each; to be called at start and after each reload.
     void check_against(const config::Config& config);
 
@@ -80,11 +94,14 @@ class Overlay {
 
     [[nodiscard]] std::vector<Entry> entries(const std::string& pool, const std::string& server) const;
     [[nodiscard]] std::vector<Entry> entries(const std::string& pool) const;  // only, maintenance
+    /// Pools and servers with entries that `config` does not have; "" as the server stands for what concerns the pool.
+    [[nodiscard]] std::vector<std::pair<std::string, std::string>> aside(const config::Config& config) const;
 
-    /// All of it as the file has it, for another process that takes over; and the way back.
+    /// All of it as the file has it, for another process that takes over; and the way back, which replaces what there
+    /// was and writes nothing.
     [[nodiscard]] std::string exported() const;
     [[nodiscard]] base::Result<void> import(std::string_view text);
-    /// From now on nothing is written any more: the file is another process's.
+    /// From now on nothing is written any more: the file is another process's. Changes are in force here all the same.
     void let_go();
 
   private:

@@ -21,9 +21,11 @@ class Readiness {
     }
     /// A stop has begun; for good.
     void stops() { phase_ = Phase::stopping; }
+    /// Operators want traffic to go elsewhere (`drain self`), or no longer (`enable self`).
+    void drains(bool draining) { draining_ = draining; }
 
-    /// What stands in the way, each in a few words: "starting", "stopping", or one for each pool of
-    /// Config::ready_when without a usable server. None: ready. `now_ms` is monotonic.
+    /// What stands in the way, each in a few words: "starting", "stopping", "draining", or one for each
+    /// pool of Config::ready_when without a usable server. None: ready. `now_ms` is monotonic.
     [[nodiscard]] std::vector<std::string> obstacles(std::uint64_t now_ms) const;
 
   private:
@@ -31,6 +33,7 @@ class Readiness {
 
     const SnapshotBuilder& builder_;
     Phase phase_ = Phase::starting;
+    bool draining_ = false;
 };
 
 }  // namespace palier::control

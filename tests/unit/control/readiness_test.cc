@@ -58,6 +58,22 @@ TEST_CASE("once it serves it is ready, until it stops") {
     CHECK(ready.obstacles() == Obstacles{"stopping"});
 }
 
+TEST_CASE("while it is drained it is not ready, whatever its pools say") {
+    Ready ready({0});
+    ready.readiness.drains(true);
+    CHECK(ready.obstacles() == Obstacles{"starting"});
+    ready.readiness.serves();
+    CHECK(ready.obstacles() == Obstacles{"draining"});
+    ready.state(0, 0).held_down = true;
+    ready.state(0, 1).held_down = true;
+    CHECK(ready.obstacles() == Obstacles{"draining"});
+    ready.readiness.drains(false);
+    CHECK(ready.obstacles() == Obstacles{"pool web has no usable server"});
+    ready.readiness.drains(true);
+    ready.readiness.stops();
+    CHECK(ready.obstacles() == Obstacles{"stopping"});
+}
+
 TEST_CASE("a stop that came before it served stays a stop") {
     Ready ready({});
     ready.readiness.stops();
