@@ -1,4 +1,5 @@
 #include "config/sections.h"
+#include "palier/config/name.h"
 #include "palier/config/nearest.h"
 
 #include <algorithm>
@@ -7,19 +8,13 @@
 #include <fmt/format.h>
 
 namespace palier::config {
-namespace {
 
-constexpr std::size_t kLongestName = 128;
-
-/// Names are words of the control protocol, where "/" joins a pool and a server.
 bool is_name(std::string_view name) {
     return !name.empty() && name.size() <= kLongestName && std::ranges::all_of(name, [](char c) {
         const auto byte = static_cast<unsigned char>(c);
         return byte > ' ' && byte != 0x7f && c != '/' && c != '=' && c != '"' && c != '\\';
     });
 }
-
-}  // namespace
 
 std::string Names::read(TableReader& table, std::string_view kind, std::size_t index, Mistakes& mistakes) {
     const Node* node = table.required_text("name");
