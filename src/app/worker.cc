@@ -1,41 +1,22 @@
 #include "app/worker.h"
 
+#include "palier/base/log.h"
+
 #include <csignal>
-#include <cstring>
+#include <utility>
 
 namespace palier::app {
 namespace {
 
 constexpr std::uint64_t kLogFlushMs = 500;
-constexpr std::uint64_t kResumeMs = 250;     // between two attempts to accept again
-constexpr std::uint64_t kIdleGraceMs = 500;  // for busy keep-alive clients to be told, at stop
-constexpr int kStopTurns = 4;                // for closing handles to be closed
+constexpr std::uint64_t kIdleGraceMs =
+    500;                       // for busy keep-alive clients to be told, before idle ones are closed
+constexpr int kStopTurns = 4;  // for closing handles to be closed
+// In one turn; each may cost a few system calls.
+constexpr std::size_t kVisitsPerTurn = 64;
+constexpr std::size_t kClosesPerTurn = 64;
 
 }  // namespace
-
-/// One listening socket of this worker.
-class Worker::Gate final : private net::Listener::Acceptor {
-  public:
-    Gate(Worker& worker, WorkerListener listener)
-        : worker_(worker),
-          facts_(std::move(listener.facts)),
-          listener_(worker.loop_, listener.descriptor, *this) {}
-
-    void pause() { listener_.pause(); }
-    void resume() { listener_.resume(); }
-    void drain() { listener_.drain(); }
-
-  private:
-    void on_accept(int descriptor, const base::SocketAddress& peer) override {
-        proxy::ClientConnection::accept(worker_.core_, facts_, descriptor, peer);
-        if (worker_.full()) worker_.pause_accepting("limits.connections reached");
-    }
-    void on_accept_exhausted(int error) override { worker_.pause_accepting(std::strerror(error)); }
-
-    Worker& worker_;
-    proxy::ListenerFacts facts_;
-    net::Listener listener_;
-};
 
 Worker::Worker(unsigned index, std::shared_ptr<const proxy::Snapshot> snapshot,
                proxy::AccessLogWriter* log_writer, std::vector<WorkerListener> listeners,
@@ -43,14 +24,13 @@ Worker::Worker(unsigned index, std::shared_ptr<const proxy::Snapshot> snapshot,
     : index_(index),
       mailbox_(loop_),
       core_(loop_, index, std::move(snapshot), log_writer),
-      max_connections_(max_connections),
-      resume_timer_(base::Timer::calling<&Worker::resume_accepting>(this)),
+      gates_(loop_, core_, index, max_connections),
+      chores_(loop_),
       log_timer_(base::Timer::calling<&Worker::on_log_timer>(this)),
-      idle_timer_(base::Timer::calling<&Worker::close_idle>(this)),
-      grace_timer_(base::Timer::calling<&Worker::cut_all>(this)),
+      idle_timer_(base::Timer::calling<&Worker::on_idle_timer>(this)),
+      grace_timer_(base::Timer::calling<&Worker::on_grace_over>(this)),
       finished_(std::move(finished)) {
-    for (WorkerListener& listener : listeners)
-        gates_.push_back(std::make_unique<Gate>(*this, std::move(listener)));
+    gates_.take(std::move(listeners));
     loop_.observe_turns(*this);
 }
 
@@ -79,26 +59,84 @@ void Worker::run() {
 
 void Worker::on_turn_end() {
     core_.end_turn();
-    if (core_.stopping && core_.connection_count == 0) loop_.stop();
+    if (ending_ && core_.connection_count == 0) loop_.stop();
 }
 
-void Worker::publish(std::shared_ptr<const proxy::Snapshot> snapshot) {
-    mailbox_.post([this, next = std::move(snapshot)]() mutable { core_.publish(std::move(next)); });
+void Worker::publish(std::shared_ptr<const proxy::Snapshot> snapshot, Done done) {
+    mailbox_.post([this, next = std::move(snapshot), done = std::move(done)]() mutable {
+        core_.publish(std::move(next));
+        if (done) done();
+    });
+}
+
+void Worker::publish(std::shared_ptr<const proxy::Snapshot> snapshot, std::vector<WorkerListener> listeners,
+                     Done done) {
+    mailbox_.post([this, next = std::move(snapshot), listeners = std::move(listeners),
+                   done = std::move(done)]() mutable {
+        core_.publish(std::move(next));
+        if (gates_.take(std::move(listeners)) && !idle_timer_.armed())
+            loop_.timers().arm(idle_timer_, loop_.now_ms() + kIdleGraceMs);
+        if (done) done();
+    });
+}
+
+void Worker::set_max_connections(std::size_t most) {
+    mailbox_.post([this, most] { gates_.set_max_connections(most); });
 }
 
 void Worker::server_down(std::shared_ptr<pool::ServerState> server, bool cut_off) {
     mailbox_.post([this, down = std::move(server), cut_off] { core_.pools.server_down(*down, cut_off); });
 }
 
+void Worker::close_connections(std::shared_ptr<pool::ServerState> server, bool tunnels, Done done) {
+    mailbox_.post([this, server = std::move(server), tunnels, done = std::move(done)]() mutable {
+        chores_.add([this, server = std::move(server), tunnels, done = std::move(done)]() mutable {
+            const bool closed = core_.pools.close_some(*server, tunnels, kClosesPerTurn);
+            if (closed && done) done();
+            return closed;
+        });
+    });
+}
+
+void Worker::report(std::function<void(control::Traffic)> take) {
+    mailbox_.post([this, take = std::move(take)] {
+        take({.connections = core_.connection_count, .exchanges = core_.exchanges, .tunnels = core_.tunnels});
+    });
+}
+
+void Worker::report_listeners(std::function<void(std::map<int, std::size_t>)> take) {
+    mailbox_.post([this, take = std::move(take)] { take(gates_.connections()); });
+}
+
+void Worker::wind_down(bool on, Done done) {
+    mailbox_.post([this, on, done = std::move(done)]() mutable {
+        core_.leaving = on || ending_;
+        if (on) visit_all([](proxy::ClientConnection& connection) { connection.tell_to_go(); });
+        if (done) done();
+    });
+}
+
+void Worker::hand_over(std::chrono::milliseconds grace, Done done) {
+    mailbox_.post([this, grace, done = std::move(done)]() mutable {
+        begin_hand_over(grace);
+        if (done) done();
+    });
+}
+
 void Worker::stop(std::chrono::milliseconds grace) {
     mailbox_.post([this, grace] { begin_stop(grace); });
 }
 
+void Worker::begin_hand_over(std::chrono::milliseconds grace) {
+    gates_.close();
+    core_.leaving = ending_ = true;
+    visit_all([](proxy::ClientConnection& connection) { connection.tell_to_go(); });
+    loop_.timers().arm(grace_timer_, loop_.now_ms() + static_cast<std::uint64_t>(grace.count()));
+}
+
 void Worker::begin_stop(std::chrono::milliseconds grace) {
-    for (auto& gate : gates_)
-        gate->drain();
-    core_.stopping = true;
-    base::TimerWheel::disarm(resume_timer_);
+    gates_.drain();
+    core_.stopping = core_.leaving = ending_ = true;
     loop_.timers().arm(idle_timer_, loop_.now_ms() + kIdleGraceMs);
     if (grace.count() <= 0) {
         cut_all();
@@ -107,12 +145,44 @@ void Worker::begin_stop(std::chrono::milliseconds grace) {
     }
 }
 
-void Worker::close_idle() {
-    for (auto* connection = core_.connections.front(); connection != nullptr;) {
-        auto* next = core_.connections.next(connection);
-        connection->wind_down();
-        connection = next;
+/// Each connection goes to the end of the list as it is visited, so that it does not matter which of them end and begin
+/// meanwhile.
+void Worker::visit_all(void (*visit)(proxy::ClientConnection&)) {
+    chores_.add([this, visit, left = core_.connection_count]() mutable {
+        for (std::size_t visits = 0; left > 0 && visits < kVisitsPerTurn; ++visits, --left) {
+            proxy::ClientConnection* connection = core_.connections.pop_front();
+            if (connection == nullptr) return true;
+            core_.connections.push_back(*connection);
+            visit(*connection);
+        }
+        return left == 0;
+    });
+}
+
+void Worker::on_idle_timer() {
+    if (core_.stopping) {
+        visit_all([](proxy::ClientConnection& connection) { connection.wind_down(); });
+    } else {
+        visit_all([](proxy::ClientConnection& connection) {
+            if (connection.listener_leaves()) connection.wind_down();
+        });
     }
+}
+
+/// After a hand-over, clients that could not be told yet are left what client_idle gives them, and the time for one more
+/// request.
+void Worker::on_grace_over() {
+    const bool handed_over = !core_.stopping;
+    if (!handed_over || std::exchange(grace_over_, true)) {
+        cut_all();
+        return;
+    }
+    visit_all([](proxy::ClientConnection& connection) {
+        if (connection.busy()) connection.abort();
+    });
+    const config::TimeoutsConfig& timeouts = core_.snapshot->config->timeouts;
+    const auto last = timeouts.client_idle + timeouts.server;
+    loop_.timers().arm(grace_timer_, loop_.now_ms() + static_cast<std::uint64_t>(last.count()));
 }
 
 void Worker::cut_all() {
@@ -127,30 +197,6 @@ void Worker::cut_all() {
 void Worker::on_log_timer() {
     core_.access_log.flush();
     loop_.timers().arm(log_timer_, loop_.now_ms() + kLogFlushMs);
-}
-
-void Worker::pause_accepting(std::string_view why) {
-    for (auto& gate : gates_)
-        gate->pause();
-    paused_ = true;
-    if (!std::exchange(pause_logged_, true)) {
-        base::log_warning("worker {}: accepting is paused at {} client connections: {}", index_,
-                          core_.connection_count, why);
-    }
-    loop_.timers().arm(resume_timer_, loop_.now_ms() + kResumeMs);
-}
-
-void Worker::resume_accepting() {
-    if (!paused_ || core_.stopping) return;
-    if (full()) {
-        loop_.timers().arm(resume_timer_, loop_.now_ms() + kResumeMs);
-        return;
-    }
-    paused_ = false;
-    // Said again only after there was ample room in between.
-    if (core_.connection_count < max_connections_ / 2) pause_logged_ = false;
-    for (auto& gate : gates_)
-        gate->resume();
 }
 
 }  // namespace palier::app

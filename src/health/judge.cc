@@ -26,6 +26,11 @@ bool Judge::apply(bool well, const config::HealthConfig& config) {
     return state_ != before;
 }
 
+void Judge::doubt() {
+    state_ = Health::down;
+    in_row_ = 0;
+}
+
 bool Judge::usable(Health state, const config::HealthConfig& config) {
     switch (state) {
         case Health::unknown:

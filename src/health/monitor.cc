@@ -16,9 +16,19 @@ constexpr std::size_t kScratch = 64 * 1024;
 constexpr std::size_t kFirstPerMs = 2;
 constexpr std::uint64_t kFirstWithinMs = 1'000;
 
-void leave_unprobed(const pool::PoolSnapshot& pool, pool::ServerState& state) {
+void leave_unprobed(const pool::PoolSnapshot& pool, const pool::Server& server) {
+    pool::ServerState& state = *server.state;
+    state.used_unprobed.store(server.admin != pool::Admin::disabled);
     if (state.health.exchange(pool::Health::unprobed) == pool::Health::unprobed) return;
     if (state.held_down.exchange(false)) pool.state->changed();
+}
+
+/// A disabled server is as it was before its first result.
+void leave_unasked(const pool::PoolSnapshot& pool, pool::ServerState& state, std::uint64_t now_ms) {
+    state.used_unprobed.store(false);
+    if (state.health.exchange(pool::Health::unknown) != pool::Health::unknown)
+        state.health_since_ms.store(now_ms);
+    if (!state.held_down.exchange(true)) pool.state->changed();
 }
 
 }  // namespace
@@ -118,12 +128,19 @@ void Monitor::watch(std::span<const std::shared_ptr<const pool::PoolSnapshot>> p
         for (std::size_t index = 0; index < pool->servers.size(); ++index) {
             pool::ServerState& server = *pool->servers[index].state;
             if (!pool->config.health) {
-                leave_unprobed(*pool, server);
+                leave_unprobed(*pool, pool->servers[index]);
+                continue;
+            }
+            if (pool->servers[index].admin == pool::Admin::disabled) {
+                leave_unasked(*pool, server, state.loop.now_ms());
                 continue;
             }
             auto& watched = state.servers[&server];
             const bool known = watched != nullptr;
-            if (!known) watched = std::make_unique<WatchedServer>(state.shared, pool, index);
+            if (!known) {
+                watched = std::make_unique<WatchedServer>(state.shared, pool, index,
+                                                          server.used_unprobed.exchange(false));
+            }
             if (!known || watched->renew(pool, index)) fresh.push_back(watched.get());
             watched->named_in = state.round;
             state.in_order.push_back(watched.get());
@@ -133,6 +150,11 @@ void Monitor::watch(std::span<const std::shared_ptr<const pool::PoolSnapshot>> p
     state.drop_all_but(state.round);
     state.assign_places();
     State::begin(fresh);
+}
+
+void Monitor::doubt(const pool::ServerState& server) {
+    const auto found = state_->servers.find(&server);
+    if (found != state_->servers.end()) found->second->doubt();
 }
 
 bool Monitor::settled() const {

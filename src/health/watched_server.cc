@@ -22,7 +22,7 @@ ProbeTarget target_of(const pool::Server& server) {
 }  // namespace
 
 WatchedServer::WatchedServer(WatchShared& shared, std::shared_ptr<const pool::PoolSnapshot> pool,
-                             std::size_t index)
+                             std::size_t index, bool trusted)
     : shared_(shared),
       pool_(std::move(pool)),
       index_(index),
@@ -31,7 +31,8 @@ WatchedServer::WatchedServer(WatchShared& shared, std::shared_ptr<const pool::Po
       chance_(shared.chance()),
       probe_(shared.probes, *this),
       timer_(base::Timer::calling<&WatchedServer::on_turn_come>(this)),
-      since_ms_(loop().now_ms()) {
+      since_ms_(loop().now_ms()),
+      trusted_(trusted) {
     server().state->health.store(judge_.state());
     server().state->health_since_ms.store(since_ms_);
     hold_or_release();
@@ -58,6 +59,16 @@ void WatchedServer::succeed_one_in_use() {
     hold_or_release();
 }
 
+/// The probe under way began before the doubt.
+void WatchedServer::doubt() {
+    const Health former = judge_.state();
+    probe_.cancel();
+    judge_.doubt();
+    reason_ = "in doubt";
+    if (former != Health::down && become(former, false)) shared_.down(server().state, false);
+    begin(0);
+}
+
 void WatchedServer::drop() {
     probe_.cancel();
     base::TimerWheel::disarm(timer_);
@@ -78,7 +89,8 @@ void WatchedServer::on_result(const Result& result) {
     }
     if (changed) {
         if (result.well) reason_ = success_words(former);
-        become(former);
+        if (become(former, judge_.state() == Health::down))
+            shared_.down(server().state, pool_->config.on_down == config::OnDown::close);
     }
     if (result.well && config_.probe_clears) {
         pool::end_ejection(*pool_, server(), "a probe succeeded", loop().now_ms());
@@ -96,8 +108,8 @@ void WatchedServer::on_local_failure(std::string_view why) {
     begin(static_cast<std::uint64_t>(static_cast<double>(most) * (1 + shared_.chance()) / 2));
 }
 
-/// Publishes the judge's new state.
-void WatchedServer::become(Health former) {
+/// Publishes the judge's new state. True: the server leaves those in use.
+bool WatchedServer::become(Health former, bool bad) {
     const std::uint64_t now = loop().now_ms();
     const std::uint64_t former_ms = now - std::exchange(since_ms_, now);
     const Health health = judge_.state();
@@ -113,8 +125,8 @@ void WatchedServer::become(Health former) {
                            .to = pool::text_of(health),
                            .reason = reason_,
                            .former_ms = former_ms,
-                           .bad = health == Health::down});
-    if (leaves) shared_.down(server().state, pool_->config.on_down == config::OnDown::close);
+                           .bad = bad});
+    return leaves;
 }
 
 /// Workers look at all servers again when one of them was taken out or let in.

@@ -35,7 +35,9 @@ class WatchedServer final : public net::Deferred, private ProbeUser {
   public:
     /// Server number `index` of `pool`, which has probes. Its state says at once that nothing is known yet; no
     /// probe starts before begin().
-    WatchedServer(WatchShared& shared, std::shared_ptr<const pool::PoolSnapshot> pool, std::size_t index);
+    /// `trusted`: it is in use, and is so until its first result.
+    WatchedServer(WatchShared& shared, std::shared_ptr<const pool::PoolSnapshot> pool, std::size_t index,
+                  bool trusted);
     WatchedServer(const WatchedServer&) = delete;
     WatchedServer& operator=(const WatchedServer&) = delete;
 
@@ -45,6 +47,8 @@ class WatchedServer final : public net::Deferred, private ProbeUser {
     void begin(std::uint64_t delay_ms);
     /// It takes the place of a server in use, whose name leads here now: it is used before its first result.
     void succeed_one_in_use();
+    /// What was found so far counts no longer: it is down, and asked at once.
+    void doubt();
     void drop();
 
     [[nodiscard]] Rhythm& rhythm() { return rhythm_; }
@@ -70,7 +74,7 @@ class WatchedServer final : public net::Deferred, private ProbeUser {
     void on_result(const Result& result) override;
     void on_local_failure(std::string_view why) override;
 
-    void become(pool::Health former);
+    [[nodiscard]] bool become(pool::Health former, bool bad);
     void hold_or_release();
     void arm_next();
     [[nodiscard]] std::string success_words(pool::Health former) const;
@@ -90,7 +94,7 @@ class WatchedServer final : public net::Deferred, private ProbeUser {
     std::uint64_t started_ms_ = 0;  // the last probe
     std::uint64_t since_ms_;        // the present state
     std::string reason_;            // for the present state
-    bool trusted_ = false;
+    bool trusted_;
 };
 
 }  // namespace palier::health

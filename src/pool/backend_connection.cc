@@ -10,7 +10,8 @@ BackendConnection::BackendConnection(net::Loop& loop, WorkerServer& server, base
       server_(server),
       timer_(base::Timer::calling<&BackendConnection::on_timer>(this)),
       in_(&buffers),
-      out_(&buffers) {}
+      out_(&buffers),
+      plan_(server.plan_) {}
 
 base::Result<void> BackendConnection::connect() {
     return transport_.socket().connect(loop_, server_.server().address, *this);

@@ -38,7 +38,20 @@ void Lease::success() {
                    server_->pool().environment_.loop.now_ms());
 }
 
+void Lease::begin_tunnel() {
+    count_answer();
+    success();
+    server_->begin_tunnel(*connection_);
+}
+
+void Lease::count_answer() const {
+    WorkerCounters& counters = *server_->counters_;
+    WorkerCounters::add<std::uint64_t>(counters.answers, 1);
+    WorkerCounters::add(counters.response_us, server_->pool().environment_.loop.now_us() - leased_us_);
+}
+
 void Lease::answered(std::uint16_t status) {
+    count_answer();
     if (config::holds(server_->pool().snapshot().config.outlier.statuses, status)) {
         failure("HTTP " + std::to_string(status));
     } else if (on_trial()) {

@@ -26,11 +26,13 @@ std::uint32_t ejections_before(const config::OutlierConfig& config, const Server
     return now_ms > returned && now_ms - returned > backoff_ms(config, before - 1) ? 0 : before;
 }
 
-/// Servers that probes hold down count as well: live traffic is not to take out what they have left.
+/// Servers that probes hold down or operators have taken out count as well: live traffic is not to take out what they
+/// have left.
 bool may_eject(const PoolSnapshot& pool, const Server& server) {
     const auto out = std::ranges::count_if(pool.servers, [&](const Server& other) {
         return other.state != server.state &&
-               (other.state->ejected_until_ms.load() != 0 || other.state->held_down.load());
+               (other.admin != Admin::enabled || other.state->ejected_until_ms.load() != 0 ||
+                other.state->held_down.load());
     });
     return static_cast<std::size_t>(out) <
            max_ejections(pool.servers.size(), pool.config.outlier.max_ejected);

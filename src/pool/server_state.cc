@@ -35,6 +35,10 @@ ServerState::Totals ServerState::totals() const {
         sum.ended += of_worker.exchanges.load(std::memory_order_relaxed) -
                      of_worker.in_flight.load(std::memory_order_relaxed);
         sum.failures += of_worker.failures.load(std::memory_order_relaxed);
+        sum.answers += of_worker.answers.load(std::memory_order_relaxed);
+        sum.response_us += of_worker.response_us.load(std::memory_order_relaxed);
+        sum.connections += of_worker.connections.load(std::memory_order_relaxed);
+        sum.tunnels += of_worker.tunnels.load(std::memory_order_relaxed);
     }
     return sum;
 }

@@ -2,9 +2,27 @@
 
 #include "palier/base/log.h"
 
+#include <mutex>
+#include <shared_mutex>
+#include <utility>
+
 #include <fmt/format.h>
 
 namespace palier::pool {
+namespace {
+
+/// Transitions are rare: a lock that announcements share costs nothing that counts.
+struct Observed {
+    std::shared_mutex mutex;
+    TransitionObserver observer;  // guarded by mutex
+};
+
+Observed& observed() {
+    static Observed the_one;
+    return the_one;
+}
+
+}  // namespace
 
 void announce(const ServerState& server, const Transition& transition) {
     const auto line = [&] {
@@ -16,6 +34,15 @@ void announce(const ServerState& server, const Transition& transition) {
     } else if (base::log_enabled(base::LogLevel::info)) {
         base::log_info("{}", line());
     }
+    Observed& observed_by = observed();
+    const std::shared_lock lock(observed_by.mutex);
+    if (observed_by.observer) observed_by.observer(server, transition);
+}
+
+void set_transition_observer(TransitionObserver observer) {
+    Observed& observed_by = observed();
+    const std::unique_lock lock(observed_by.mutex);
+    observed_by.observer = std::move(observer);
 }
 
 std::string duration_text(std::uint64_t ms) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <unordered_map>
 
 namespace palier::pool {
 namespace {
@@ -15,6 +16,8 @@ constexpr std::uint64_t kSlowStartStepMs = 250;  // how often a growing weight i
 constexpr std::uint64_t kFullStepMs = 16;        // other workers free servers without telling this one
 constexpr std::uint64_t kTurnMs = 64;            // for the worker whose turn it is to notice
 constexpr unsigned kOwnTurns = 4;                // places in a row that a worker may keep while others wait
+
+constexpr std::size_t kClosesPerTurn = 64;  // of connections to servers that have left
 
 constexpr std::uint32_t kGrowingScale = 100;
 constexpr std::uint32_t kMostWeight = 65'535;  // that balance takes
@@ -31,33 +34,53 @@ WorkerPool::~WorkerPool() {
 }
 
 void WorkerPool::update(std::shared_ptr<const PoolSnapshot> snapshot) {
+    auto former = std::exchange(snapshot_, std::move(snapshot));
+    const bool same_servers =
+        former && std::ranges::equal(former->servers, snapshot_->servers, {}, &Server::state, &Server::state);
+    match_servers(std::move(former));
+    if (!same_servers) {
+        standings_.resize(servers_.size());
+        rotation_.assign(std::vector<std::uint32_t>(servers_.size(), 0));
+        scale_ = 1;
+    }
+    refresh(environment_.loop.now_ms(), false);
+    refresh_at_ms_ =
+        0;  // the first exchange looks again: it may be the one that has passive servers take over
+    // Workers start at different places, so that they do not all turn to the same server first.
+    if (!same_servers && rotation_.total() > 0) rotation_.skip(environment_.seed % (2 * servers_.size() + 1));
+}
+
+/// Servers that are in both snapshots keep their connections; mostly they stand where they stood.
+void WorkerPool::match_servers(std::shared_ptr<const PoolSnapshot> former) {
     auto old = std::exchange(servers_, {});
-    for (const Server& server : snapshot->servers) {
-        const auto same = std::ranges::find_if(
-            old, [&](const auto& had) { return had && had->server_.state == server.state; });
-        if (same != old.end()) {
-            (*same)->server_ = server;
-            servers_.push_back(std::move(*same));
+    servers_.reserve(snapshot_->servers.size());
+    std::unordered_map<const ServerState*, std::size_t> moved;
+    const auto place_of = [&](const ServerState* state, std::size_t likely) {
+        const auto is_it = [&](std::size_t i) { return old[i] && old[i]->server_->state.get() == state; };
+        if (likely < old.size() && is_it(likely)) return likely;
+        if (moved.empty()) {
+            for (std::size_t i = 0; i < old.size(); ++i) {
+                if (old[i]) moved.emplace(old[i]->server_->state.get(), i);
+            }
+        }
+        const auto found = moved.find(state);
+        return found != moved.end() && old[found->second] ? found->second : old.size();
+    };
+    for (const Server& server : snapshot_->servers) {
+        const std::size_t place = place_of(server.state.get(), servers_.size());
+        if (place < old.size()) {
+            old[place]->renew(server);
+            servers_.push_back(std::move(old[place]));
         } else {
             servers_.push_back(std::make_unique<WorkerServer>(*this, server));
         }
     }
     for (auto& gone : old) {
         if (!gone) continue;
-        gone->removed_ = true;
-        gone->close_idle();
-        if (gone->leases_ > 0) removed_.push_back(std::move(gone));
+        gone->remove(former);
+        removed_.push_back(std::move(gone));
     }
-    snapshot_ = std::move(snapshot);
-    standings_.resize(servers_.size());
-
-    rotation_.assign(std::vector<std::uint32_t>(servers_.size(), 0));
-    scale_ = 1;
-    refresh(environment_.loop.now_ms(), false);
-    refresh_at_ms_ =
-        0;  // the first exchange looks again: it may be the one that has passive servers take over
-    // Workers start at different places, so that they do not all turn to the same server first.
-    if (rotation_.total() > 0) rotation_.skip(environment_.seed % (2 * servers_.size() + 1));
+    if (!removed_.empty()) environment_.loop.again(*this);
 }
 
 Pick WorkerPool::pick(std::span<const ServerState* const> tried, Lease& lease) {
@@ -91,7 +114,7 @@ bool WorkerPool::pick_untried(std::span<const ServerState* const> tried, std::ui
         candidates;  // tier, distance from where the last one was found
     const std::size_t count = servers_.size();
     for (std::size_t step = 0; step < count; ++step) {
-        const Server& server = servers_[(untried_from_ + step) % count]->server_;
+        const Server& server = *servers_[(untried_from_ + step) % count]->server_;
         if (std::ranges::find(tried, server.state.get()) != tried.end()) continue;
         const Standing now = standing(server, now_ms);
         some_full_ = some_full_ || now.full;
@@ -120,13 +143,13 @@ bool WorkerPool::take_place(ServerState& state, std::uint32_t places) const {
 }
 
 bool WorkerPool::claim(WorkerServer& server, Lease& lease) {
-    ServerState& state = *server.server_.state;
+    ServerState& state = *server.server_->state;
     const std::uint64_t ejected_until = state.ejected_until_ms.load(std::memory_order_relaxed);
     const bool trial = ejected_until != 0 && !any_will_do_;
     if (state.held_down.load(std::memory_order_relaxed) && !any_will_do_) return false;
     if (trial && environment_.loop.now_ms() < ejected_until) return false;
-    const bool limited = server.server_.max_connections != 0;
-    if (limited && !take_place(state, server.server_.max_connections)) {
+    const bool limited = server.server_->max_connections != 0;
+    if (limited && !take_place(state, server.server_->max_connections)) {
         some_full_ = true;
         look_again_at(environment_.loop.now_ms() + kFullStepMs);
         return false;
@@ -142,6 +165,7 @@ bool WorkerPool::claim(WorkerServer& server, Lease& lease) {
     WorkerCounters::add<std::uint32_t>(server.counters_->in_flight, 1);
     WorkerCounters::add<std::uint64_t>(server.counters_->exchanges, 1);
     lease.server_ = &server;
+    lease.leased_us_ = environment_.loop.now_us();
     lease.trial_of_ms_ = trial ? ejected_until : 0;
     lease.limited_ = limited;
     return true;
@@ -152,12 +176,12 @@ void WorkerPool::released(WorkerServer& server, bool limited) {
     --server.leases_;
     WorkerCounters::add<std::uint32_t>(server.counters_->in_flight, static_cast<std::uint32_t>(-1));
     if (limited) {
-        server.server_.state->limited.fetch_sub(1);
-        give_turn(*server.server_.state);
+        server.server_->state->limited.fetch_sub(1);
+        give_turn(*server.server_->state);
         if (some_full_) refresh_at_ms_ = 0;
         if (!waiters_.empty()) environment_.loop.again(*this);
     }
-    if (server.removed_ && server.leases_ == 0) environment_.loop.again(*this);
+    if (server.removed_from_ && server.leases_ == 0) environment_.loop.again(*this);
 }
 
 /// Exchanges of other workers wait too, and hear of a free place later than those of this one: every few
@@ -179,7 +203,7 @@ bool WorkerPool::anothers_turn(const ServerState& state, std::uint64_t now_ms) c
 
 WorkerPool::Standing WorkerPool::standing(const Server& server, std::uint64_t now_ms) {
     const ServerState& state = *server.state;
-    if (server.weight == 0) return {};
+    if (server.weight == 0 || server.admin != Admin::enabled) return {};
     if (!any_will_do_ && !usable(server, now_ms)) {
         const std::uint64_t ejected_until = state.ejected_until_ms.load();
         if (ejected_until > now_ms) look_again_at(ejected_until);
@@ -221,7 +245,7 @@ void WorkerPool::refresh(std::uint64_t now_ms, bool for_traffic) {
     const bool passive_first = passive_goes_first();
     const unsigned last = last_tier(passive_first);
     for (std::size_t i = 0; i < servers_.size(); ++i) {
-        const bool chosen = tier(servers_[i]->server_, passive_first) <= last;
+        const bool chosen = tier(*servers_[i]->server_, passive_first) <= last;
         const std::uint32_t weight = chosen ? standings_[i].weight : 0;
         if (rotation_.weight(i) != weight) rotation_.set_weight(i, weight);
     }
@@ -232,7 +256,7 @@ void WorkerPool::look_at_servers(std::uint64_t now_ms) {
     const auto look = [&] {
         bool growing = false;
         for (std::size_t i = 0; i < servers_.size(); ++i) {
-            standings_[i] = standing(servers_[i]->server_, now_ms);
+            standings_[i] = standing(*servers_[i]->server_, now_ms);
             some_full_ = some_full_ || standings_[i].full;
             growing = growing || standings_[i].growing;
         }
@@ -241,7 +265,7 @@ void WorkerPool::look_at_servers(std::uint64_t now_ms) {
     const bool growing = look();
     std::uint32_t heaviest = 1;
     for (const auto& server : servers_)
-        heaviest = std::max(heaviest, server->server_.weight);
+        heaviest = std::max(heaviest, server->server_->weight);
     const std::uint32_t scale = growing ? std::clamp(kMostWeight / heaviest, 1U, kGrowingScale) : 1;
     if (scale == scale_) return;
     // Credits are worth something only among weights of one scale.
@@ -251,25 +275,35 @@ void WorkerPool::look_at_servers(std::uint64_t now_ms) {
 }
 
 /// failback = "manual": once passive servers have taken over, they keep the traffic. An active server whose
-/// first probe is under way does not lose it for that.
+/// first probe is under way does not lose it for that, nor one that was left out for a while.
 void WorkerPool::note_takeover() {
     if (snapshot_->config.failback != config::Failback::manual) return;
     bool has_active = false;
     bool active_well = false;
     bool passive_well = false;
     for (std::size_t i = 0; i < servers_.size(); ++i) {
-        const Server& server = servers_[i]->server_;
+        const Server& server = *servers_[i]->server_;
         const bool active = server.role == config::Role::active;
-        const bool awaited = active && server.state->health.load() == Health::unknown;
+        const bool awaited =
+            active && (server.admin == Admin::left_out ||
+                       (server.admin == Admin::enabled && server.state->health.load() == Health::unknown));
         const bool well = standings_[i].weight > 0 || standings_[i].full || awaited;
         has_active = has_active || active;
         (active ? active_well : passive_well) |= well;
     }
-    if (has_active && !active_well && passive_well) snapshot_->state->held_by_passive.store(true);
+    if (has_active && !active_well && passive_well) hold_by_passive();
+}
+
+/// Not over a later era: this worker may be the last that has not heard of it.
+void WorkerPool::hold_by_passive() {
+    auto& held = snapshot_->state->held_by_passive;
+    std::uint64_t era = held.load();
+    while (era < snapshot_->era && !held.compare_exchange_weak(era, snapshot_->era)) {
+    }
 }
 
 bool WorkerPool::passive_goes_first() const {
-    return snapshot_->config.failback == config::Failback::manual && snapshot_->state->held_by_passive.load();
+    return held_by_passive(*snapshot_);
 }
 
 /// The tiers up to this one are in use: enough of them for min_usable servers, if there are so many.
@@ -277,7 +311,7 @@ unsigned WorkerPool::last_tier(bool passive_first) const {
     if (any_will_do_) return kTiers;
     std::array<std::size_t, kTiers> in_tier{};
     for (std::size_t i = 0; i < servers_.size(); ++i) {
-        if (standings_[i].weight > 0) ++in_tier[tier(servers_[i]->server_, passive_first)];
+        if (standings_[i].weight > 0) ++in_tier[tier(*servers_[i]->server_, passive_first)];
     }
     std::size_t so_far = 0;
     for (unsigned t = 0; t < kTiers; ++t) {
@@ -290,9 +324,9 @@ unsigned WorkerPool::last_tier(bool passive_first) const {
 bool WorkerPool::has_other(const Server& server, std::span<const ServerState* const> tried) {
     const std::uint64_t now_ms = environment_.loop.now_ms();
     return std::ranges::any_of(servers_, [&](const auto& other) {
-        const ServerState* state = other->server_.state.get();
+        const ServerState* state = other->server_->state.get();
         return state != server.state.get() && std::ranges::find(tried, state) == tried.end() &&
-               standing(other->server_, now_ms).weight > 0;
+               standing(*other->server_, now_ms).weight > 0;
     });
 }
 
@@ -330,58 +364,115 @@ void WorkerPool::on_again() {
     }
 }
 
+/// Closing takes system calls: a few at a time.
 void WorkerPool::sweep_removed() {
-    std::erase_if(removed_, [](const auto& server) { return server->leases_ == 0; });
+    std::size_t most = kClosesPerTurn;
+    for (const auto& server : removed_)
+        server->close_idle(most);
+    if (retired_) {
+        for (const auto& server : servers_)
+            server->close_idle(most);
+    }
+    swept_ = most > 0;
+    if (!swept_) environment_.loop.again(*this);
+    std::erase_if(removed_, [](const auto& server) { return server->leases_ == 0 && server->idle_.empty(); });
 }
 
-void WorkerPool::server_down(const ServerState& state, bool cut_off) {
+/// One that left and came back while it had leases is there twice.
+template <typename Do>
+void WorkerPool::for_each(const ServerState& state, Do act) {
     for (auto* of : {&servers_, &removed_}) {
-        for (auto& server : *of) {
-            if (server->server_.state.get() != &state) continue;
-            server->close_idle();
-            if (cut_off) server->cut_off();
+        for (const auto& server : *of) {
+            if (server->server_->state.get() == &state) act(*server);
         }
     }
 }
 
+void WorkerPool::server_down(const ServerState& state, bool cut_off) {
+    for_each(state, [&](WorkerServer& server) {
+        server.close_idle();
+        if (cut_off) server.cut_off();
+    });
+}
+
+void WorkerPool::close_some(const ServerState& state, bool tunnels, std::size_t& most) {
+    for_each(state, [&](WorkerServer& server) {
+        server.close_idle(most);
+        if (tunnels) server.end_tunnels(most);
+    });
+}
+
 void WorkerPool::close_idle() {
-    for (auto& server : servers_)
-        server->close_idle();
+    for (auto* of : {&servers_, &removed_}) {
+        for (const auto& server : *of)
+            server->close_idle();
+    }
+}
+
+void WorkerPool::retire() {
+    retired_ = true;
+    environment_.loop.again(*this);
 }
 
 void PoolSet::update(std::span<const std::shared_ptr<const PoolSnapshot>> snapshots,
                      std::uint64_t server_idle_ms) {
     environment_.server_idle_ms = server_idle_ms;
     auto old = std::exchange(pools_, {});
+    pools_.reserve(snapshots.size());
+    std::unordered_map<std::string, std::size_t> moved;
+    const auto place_of = [&](const std::string& name, std::size_t likely) {
+        const auto name_of = [&](std::size_t i) -> const std::string& {
+            return old[i]->snapshot().config.name;
+        };
+        if (likely < old.size() && old[likely] && name_of(likely) == name) return likely;
+        if (moved.empty()) {
+            for (std::size_t i = 0; i < old.size(); ++i) {
+                if (old[i]) moved.emplace(name_of(i), i);
+            }
+        }
+        const auto found = moved.find(name);
+        return found != moved.end() && old[found->second] ? found->second : old.size();
+    };
     for (const auto& snapshot : snapshots) {
-        const auto same = std::ranges::find_if(old, [&](const auto& pool) {
-            return pool && pool->snapshot().config.name == snapshot->config.name;
-        });
-        if (same == old.end()) {
+        const std::size_t place = place_of(snapshot->config.name, pools_.size());
+        if (place == old.size()) {
             pools_.push_back(std::make_unique<WorkerPool>(environment_, snapshot));
             continue;
         }
-        if (&(*same)->snapshot() != snapshot.get()) (*same)->update(snapshot);
-        pools_.push_back(std::move(*same));
+        if (&old[place]->snapshot() != snapshot.get()) old[place]->update(snapshot);
+        pools_.push_back(std::move(old[place]));
     }
-    std::erase_if(removed_, [](const auto& pool) { return pool->idle(); });
     for (auto& gone : old) {
         if (!gone) continue;
-        gone->close_idle();
-        if (!gone->idle()) removed_.push_back(std::move(gone));
+        gone->retire();
+        removed_.push_back(std::move(gone));
     }
+}
+
+void PoolSet::sweep_removed() {
+    std::erase_if(removed_, [](const auto& pool) { return pool->over(); });
 }
 
 void PoolSet::server_down(const ServerState& server, bool cut_off) {
-    for (auto& pool : pools_)
-        pool->server_down(server, cut_off);
+    for (auto* of : {&pools_, &removed_}) {
+        for (const auto& pool : *of)
+            pool->server_down(server, cut_off);
+    }
+}
+
+bool PoolSet::close_some(const ServerState& server, bool tunnels, std::size_t most) {
+    for (auto* of : {&pools_, &removed_}) {
+        for (const auto& pool : *of)
+            pool->close_some(server, tunnels, most);
+    }
+    return most > 0;
 }
 
 void PoolSet::close_idle() {
-    for (auto& pool : pools_)
-        pool->close_idle();
-    for (auto& pool : removed_)
-        pool->close_idle();
+    for (auto* of : {&pools_, &removed_}) {
+        for (const auto& pool : *of)
+            pool->close_idle();
+    }
 }
 
 }  // namespace palier::pool

@@ -14,14 +14,14 @@ constexpr std::uint32_t kLingerBytes = 1024 * 1024;
 
 }  // namespace
 
-void ClientConnection::accept(WorkerCore& core, const ListenerFacts& listener, int descriptor,
+void ClientConnection::accept(WorkerCore& core, std::shared_ptr<const ListenerFacts> listener, int descriptor,
                               const base::SocketAddress& peer) {
     std::unique_ptr<ClientConnection> connection;
-    const bool greets = listener.tls || listener.proxy_protocol != config::ProxyProtocol::off;
+    const bool greets = listener->tls || listener->proxy_protocol != config::ProxyProtocol::off;
     if (greets) {
-        connection = std::make_unique<ClientHandshake>(core, listener, peer);
+        connection = std::make_unique<ClientHandshake>(core, std::move(listener), peer);
     } else {
-        connection = std::make_unique<H1Connection>(core, listener, peer);
+        connection = std::make_unique<H1Connection>(core, std::move(listener), peer);
     }
     if (!connection->transport_.socket().adopt(core.loop, descriptor, *connection)) return;
     ClientConnection& open = *connection.release();  // owned by the list until close()
@@ -33,17 +33,17 @@ void ClientConnection::accept(WorkerCore& core, const ListenerFacts& listener, i
     }
 }
 
-ClientConnection::ClientConnection(WorkerCore& core, const ListenerFacts& listener,
+ClientConnection::ClientConnection(WorkerCore& core, std::shared_ptr<const ListenerFacts> listener,
                                    const base::SocketAddress& peer)
     : core_(core),
-      listener_(listener),
+      listener_(std::move(listener)),
       peer_(peer),
       timer_(base::Timer::calling<&ClientConnection::on_timer>(this)),
       out_(&core.buffers) {}
 
 ClientConnection::ClientConnection(ClientConnection& former)
     : core_(former.core_),
-      listener_(former.listener_),
+      listener_(std::move(former.listener_)),
       transport_(std::move(former.transport_)),
       peer_(former.peer_),
       subject_(std::move(former.subject_)),

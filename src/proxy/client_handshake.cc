@@ -15,11 +15,11 @@ constexpr std::size_t kRead = 16 * 1024;
 
 }  // namespace
 
-ClientHandshake::ClientHandshake(WorkerCore& core, const ListenerFacts& listener,
+ClientHandshake::ClientHandshake(WorkerCore& core, std::shared_ptr<const ListenerFacts> listener,
                                  const base::SocketAddress& peer)
-    : ClientConnection(core, listener, peer),
+    : ClientConnection(core, std::move(listener), peer),
       in_(&core.buffers),
-      proxy_header_(listener.proxy_protocol != config::ProxyProtocol::off) {}
+      proxy_header_(listener_->proxy_protocol != config::ProxyProtocol::off) {}
 
 void ClientHandshake::on_readable() {
     if (proxy_header_) {
@@ -39,7 +39,7 @@ void ClientHandshake::read_proxy_header() {
         return;
     }
     in_.commit(got.size);
-    const bool required = listener_.proxy_protocol == config::ProxyProtocol::required;
+    const bool required = listener_->proxy_protocol == config::ProxyProtocol::required;
     const auto& trusted = core_.snapshot->config->trusted_proxies;
     const bool believed =
         std::ranges::any_of(trusted, [&](const auto& net) { return net.contains(peer_.ip()); });
@@ -64,7 +64,7 @@ void ClientHandshake::read_proxy_header() {
             break;
     }
     proxy_header_ = false;
-    if (!listener_.tls) {
+    if (!listener_->tls) {
         begin_http();
     } else if (!in_.empty() || transport_.readable()) {
         begin_tls();
@@ -73,7 +73,7 @@ void ClientHandshake::read_proxy_header() {
 
 void ClientHandshake::begin_tls() {
     secured_ = true;
-    if (!transport_.start_server(*listener_.tls, core_.tls_workspace, in_.view())) {
+    if (!transport_.start_server(*listener_->tls, core_.tls_workspace, in_.view())) {
         close();
         return;
     }
@@ -94,7 +94,7 @@ void ClientHandshake::shake_hands() {
             H1Connection::refuse_plain(*this);
             return;
         case tls::Handshake::failed:
-            base::log_debug("listener {}: TLS handshake with {} failed: {}", listener_.name,
+            base::log_debug("listener {}: TLS handshake with {} failed: {}", listener_->name,
                             peer_.to_string(), transport_.why());
             close();
             return;

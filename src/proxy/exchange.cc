@@ -25,6 +25,10 @@
 #include "palier/proxy/worker_core.h"
 
 #include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include <fmt/format.h>
 
 namespace palier::proxy {
 namespace {
@@ -32,6 +36,8 @@ namespace {
 constexpr unsigned kRetryAfterSeconds = 5;
 constexpr std::string_view kNotPlain =
     "This port speaks HTTPS, and your request came without TLS. Please begin the address with https://.";
+constexpr std::string_view kMaintenance =
+    "The site is being worked on and will be back soon. Please try again a little later.";
 
 }  // namespace
 
@@ -44,13 +50,15 @@ Exchange::Exchange(WorkerCore& core)
           this),
       request_(&core.buffers) {}
 
-Exchange::~Exchange() = default;
+Exchange::~Exchange() {
+    leave_pool();
+}
 
 void Exchange::reset() {
     client_ = nullptr;
     snapshot_ = core_.snapshot;
     route_ = nullptr;
-    pool_ = nullptr;
+    leave_pool();
     tried_.clear();
     state_ = State::idle;
     reason_ = Termination::ok;
@@ -80,7 +88,21 @@ void Exchange::reset() {
 
 void Exchange::recycle() {
     request_.release();
+    leave_pool();
     snapshot_ = SnapshotPin();
+    picked_under_ = SnapshotPin();
+}
+
+/// The pool that the route names in this exchange's snapshot, which is the current one only now.
+void Exchange::join_pool() {
+    const auto* forward = route_ == nullptr ? nullptr : std::get_if<config::ForwardAction>(&route_->action);
+    if (forward == nullptr) return;
+    pool_ = &core_.pools.at(forward->pool);
+    pool_->attach();
+}
+
+void Exchange::leave_pool() {
+    if (pool_ != nullptr) std::exchange(pool_, nullptr)->detach();
 }
 
 void Exchange::begin_refused(ClientStream& client, std::uint16_t status, Termination reason) {
@@ -96,6 +118,7 @@ void Exchange::begin_refused(ClientStream& client, std::uint16_t status, Termina
 
 void Exchange::start() {
     if (refused_status_ != 0) {
+        leave_pool();
         answer_error(refused_status_, reason_);
         return;
     }
@@ -105,19 +128,15 @@ void Exchange::start() {
         redirect(*redirect_to);
     } else if (const auto* fixed = std::get_if<config::RespondAction>(&route_->action)) {
         respond(*fixed);
+    } else if (pool_->has_waiters()) {
+        wait_for_server();
     } else {
-        pool_ = &core_.pools.at(std::get<config::ForwardAction>(route_->action).pool);
-        pool_->attach();
-        if (pool_->has_waiters()) {
-            wait_for_server();
-        } else {
-            choose_server();
-        }
+        choose_server();
     }
 }
 
 bool Exchange::may_keep_alive() const {
-    return client_keep_alive_ && request_ended_ && !core_.stopping;
+    return client_keep_alive_ && request_ended_ && !core_.leaving && !client_->listener().leaving;
 }
 
 void Exchange::answer_error(std::uint16_t status, Termination reason, bool retry_after) {
@@ -136,6 +155,23 @@ void Exchange::answer_error(std::uint16_t status, Termination reason, bool retry
                          plain ? std::string_view{} : client_->listener().hsts,
                          plain ? kNotPlain : std::string_view{});
     send_answer(reason, status, keep_alive);
+}
+
+void Exchange::answer_maintenance() {
+    const config::MaintenanceConfig& maintenance = pool_->snapshot().config.maintenance;
+    const auto seconds = std::chrono::ceil<std::chrono::seconds>(maintenance.retry_after).count();
+    const bool keep_alive = may_keep_alive();
+    const std::string_view hsts = client_->listener().hsts;
+    if (maintenance.page.empty()) {
+        write_error_response(core_.head_out, 503, sent_field("Accept"), head_request_, keep_alive,
+                             {request_id_.data(), request_id_.size()}, core_.clock().http_date(),
+                             static_cast<unsigned>(seconds), hsts, kMaintenance);
+    } else {
+        const std::string fields = fmt::format("Retry-After: {}\r\n{}", seconds, hsts);
+        write_fixed_response(core_.head_out, 503, maintenance.content_type, maintenance.page, head_request_,
+                             keep_alive, core_.clock().http_date(), fields);
+    }
+    send_answer(Termination::maintenance, 503, keep_alive);
 }
 
 void Exchange::redirect(const config::RedirectAction& action) {
@@ -226,8 +262,9 @@ void Exchange::finish(Termination reason, bool keep_alive) {
     base::TimerWheel::disarm(queue_timer_);
     Waiter::unlink();
     Task::unlink();
+    if (state_ == State::tunnel) --core_.tunnels;
     log(reason);
-    if (pool_ != nullptr) pool_->detach();
+    leave_pool();
     state_ = State::finished;
     // Only a client that asked to close, and whose request was read to its end, is sure to send nothing more.
     const bool quiet = !client_keep_alive_ && request_ended_ && refused_status_ == 0;

@@ -105,6 +105,7 @@ bool Exchange::retry() {
     if (pool_->pick(tried_, lease_) != pool::Pick::leased) return false;
     ++tries_;
     last_server_ = lease_.server().state.get();
+    picked_under_ = core_.snapshot;
     use_connection();
     return true;
 }

@@ -29,6 +29,7 @@ void Exchange::begin(ClientStream& client, const http::RequestHead& head, http::
     bytes_in_ = head_size;
     take_head(head);
     if (refused_status_ != 0) return;
+    join_pool();
     request_framing_ = head.body.framing;
     request_body_.start(body, config().limits.header_size);
     if (request_framing_ == http::Framing::none ||
@@ -60,7 +61,7 @@ void Exchange::take_head(const http::RequestHead& head) {
     const ListenerFacts& listener = client_->listener();
     // "OPTIONS *" asks about the server as a whole: it goes where "/" would.
     const std::string_view routed = path.match == "*" ? "/" : path.match;
-    route_ = (*snapshot_->routers)[listener.index].find(head.host, routed);
+    route_ = snapshot_->router(listener.index).find(head.host, routed);
     const http::ClientView view{.address = {client_text_.data(), client_text_size_},
                                 .scheme = listener.scheme,
                                 .port = listener.port,
@@ -114,11 +115,16 @@ std::size_t Exchange::hold_body(char* begin, char* end) {
 }
 
 void Exchange::choose_server() {
+    if (pool_->snapshot().maintenance) {
+        answer_maintenance();
+        return;
+    }
     switch (pool_->pick(tried_, lease_)) {
         case pool::Pick::leased:
             base::TimerWheel::disarm(queue_timer_);
             ++tries_;
             last_server_ = lease_.server().state.get();
+            picked_under_ = core_.snapshot;
             use_connection();
             return;
         case pool::Pick::full:
@@ -333,6 +339,7 @@ void Exchange::arm_backend(std::chrono::milliseconds delay) {
 
 /// The server has got something, and is to take it and to answer.
 void Exchange::arm_sending() {
+    if (reason_ == Termination::tunnel_ended) return;  // its deadline is not put off
     const config::TimeoutsConfig& timeouts = config().timeouts;
     const auto patience = state_ == State::tunnel ? timeouts.tunnel : timeouts.server;
     lease_.connection()->set_send_deadline(static_cast<std::uint64_t>(patience.count()));

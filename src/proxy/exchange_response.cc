@@ -77,7 +77,7 @@ void Exchange::on_backend_deadline() {
             }
             return;
         case State::tunnel:
-            reason_ = Termination::tunnel_timeout;
+            if (reason_ == Termination::ok) reason_ = Termination::tunnel_timeout;
             client_->cut();
             return;
         case State::idle:

@@ -9,11 +9,13 @@ namespace {
 
 constexpr std::size_t kTunnelRead = 64 * 1024;
 constexpr int kReadsPerTurn = 4;
+constexpr std::chrono::milliseconds kLastWords{2'000};  // for a side that does not take them
 
 }  // namespace
 
 void Exchange::start_tunnel(const http::ResponseHead& head, std::string_view rest) {
-    lease_.success();
+    lease_.begin_tunnel();
+    ++core_.tunnels;
     status_ = head.status;
     state_ = State::tunnel;
     head_sent_ = true;
@@ -60,6 +62,14 @@ void Exchange::tunnel_from_backend() {
     if (backend_eof_) tunnel_progress();
 }
 
+/// As if both sides had ended it, so that each hears of it in good order; what was read already goes through first.
+void Exchange::on_tunnel_unwanted() {
+    reason_ = Termination::tunnel_ended;
+    client_eof_ = backend_eof_ = true;
+    arm_backend(kLastWords);
+    tunnel_progress();
+}
+
 /// Something was written or an end has closed: passes the close on once all before it is through, and ends
 /// the exchange when both ends have closed.
 void Exchange::tunnel_progress() {
@@ -71,7 +81,7 @@ void Exchange::tunnel_progress() {
     if (client_eof_ && to_backend_done && !request_broken_) connection.transport().shutdown_write();
     if (backend_eof_ && to_client_done) client_->end_tunnel();
     if (client_eof_ && backend_eof_ && to_client_done && (to_backend_done || request_broken_)) {
-        finish(Termination::tunnel, false);
+        finish(reason_ == Termination::ok ? Termination::tunnel : reason_, false);
         return;
     }
     if (to_backend_done && !client_eof_) client_->resume_body();

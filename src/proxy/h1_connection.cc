@@ -43,8 +43,9 @@ Termination termination_of(std::uint16_t refusal_status) {
     }
 }
 
-H1Connection::H1Connection(WorkerCore& core, const ListenerFacts& listener, const base::SocketAddress& peer)
-    : ClientConnection(core, listener, peer), in_(&core.buffers) {}
+H1Connection::H1Connection(WorkerCore& core, std::shared_ptr<const ListenerFacts> listener,
+                           const base::SocketAddress& peer)
+    : ClientConnection(core, std::move(listener), peer), in_(&core.buffers) {}
 
 H1Connection::H1Connection(ClientConnection& former) : ClientConnection(former), in_(&core_.buffers) {}
 
@@ -86,7 +87,7 @@ void H1Connection::on_readable() {
 
 /// Whether the client begins with HTTP/2, or may still turn out to.
 bool H1Connection::is_http2(std::string_view bytes) {
-    return listener_.http2 && !served_ && !transport_.encrypted() &&
+    return listener_->http2 && !served_ && !transport_.encrypted() &&
            kHttp2Preface.starts_with(bytes.substr(0, kHttp2Preface.size()));
 }
 
@@ -289,7 +290,7 @@ void H1Connection::finish_exchange(After after) {
         return;
     }
     state_ = State::idle;
-    wait_for(Waiting::idle, core_.stopping ? kStopIdle : timeouts().client_idle);
+    wait_for(Waiting::idle, core_.stopping || listener_->leaving ? kStopIdle : timeouts().client_idle);
     if (!in_.empty() || transport_.readable()) go_on_later();
 }
 

@@ -49,7 +49,7 @@ ResponseTerms H1Connection::start_response(const http::ResponseHead& head, bool 
                                .minor = minor_,
                                .keep_alive = stays,
                                .head_request = head_request,
-                               .hsts = listener_.hsts});
+                               .hsts = listener_->hsts});
     return {framing_, stays};
 }
 
@@ -86,7 +86,7 @@ std::size_t H1Connection::write_body(char* begin, char* end, std::size_t room, b
 }
 
 std::size_t H1Connection::start_tunnel(const http::ResponseHead& head, std::string_view rest) {
-    http::write_response_head(core_.head_out, head, {.body = {}, .minor = minor_, .hsts = listener_.hsts});
+    http::write_response_head(core_.head_out, head, {.body = {}, .minor = minor_, .hsts = listener_->hsts});
     core_.head_out.append(rest);
     return send_head_out();
 }

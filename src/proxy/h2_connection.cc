@@ -70,12 +70,12 @@ void H2Connection::give_up() {
     dying_ = true;
     const http::H2Flood flood = session_.flood();
     if (flood == http::H2Flood::none) {
-        base::log_debug("listener {}: {} broke HTTP/2", listener_.name, peer_.to_string());
+        base::log_debug("listener {}: {} broke HTTP/2", listener_->name, peer_.to_string());
         return;
     }
     core_.h2_stats.floods[static_cast<std::size_t>(flood)].fetch_add(1, std::memory_order_relaxed);
     if (core_.flood_log.permit(core_.loop.now_ms())) {
-        base::log_warning("listener {}: connection of {} closed: too many HTTP/2 {}", listener_.name,
+        base::log_warning("listener {}: connection of {} closed: too many HTTP/2 {}", listener_->name,
                           peer_.to_string(), http::text_of(flood));
     }
 }
@@ -178,7 +178,7 @@ void H2Connection::send_now() {
 }
 
 void H2Connection::send_frames() {
-    if (core_.stopping) wind_down();
+    if (core_.stopping || listener_->leaving || (core_.leaving && served_)) wind_down();
     make_frames();
     close_ended();
     if (broken_ || lingering_) return;

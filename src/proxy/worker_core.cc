@@ -45,6 +45,7 @@ void WorkerCore::publish(std::shared_ptr<const Snapshot> next) {
 }
 
 std::unique_ptr<Exchange> WorkerCore::take_exchange() {
+    ++exchanges;
     if (free_.empty()) return std::make_unique<Exchange>(*this);
     auto exchange = std::move(free_.back());
     free_.pop_back();
@@ -52,6 +53,7 @@ std::unique_ptr<Exchange> WorkerCore::take_exchange() {
 }
 
 void WorkerCore::retire(std::unique_ptr<Exchange> exchange) {
+    --exchanges;
     retired_.push_back(std::move(exchange));
 }
 
@@ -59,6 +61,7 @@ void WorkerCore::end_turn() {
     while (LateOutput* late = late_outputs.pop_front())
         late->on_turn_end();
     recycle_retired();
+    pools.sweep();
 }
 
 void WorkerCore::recycle_retired() {

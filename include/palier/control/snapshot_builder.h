@@ -1,6 +1,9 @@
 // SnapshotBuilder: a Snapshot from a configuration and the addresses of its names. What did not change is
 // shared with the snapshot before, so that workers keep what belongs to it. Thread: control only. Owner: the
 // supervisor.
+//
+// Large snapshots take long to destroy: what was replaced is kept here until no worker holds it, so that it is the
+// control thread which destroys it.
 #pragma once
 
 #include "palier/config/config.h"
@@ -8,6 +11,7 @@
 #include "palier/proxy/snapshot.h"
 
 #include <memory>
+#include <vector>
 
 namespace palier::control {
 
@@ -20,16 +24,27 @@ class SnapshotBuilder {
         return states_.prepare_tls(config);
     }
 
-    /// The next snapshot, under `config`.
+    /// The next snapshot, under `config`. Pools of which nothing has changed are those of the last one, even if
+    /// `config` is another object.
     [[nodiscard]] std::shared_ptr<const proxy::Snapshot> build(std::shared_ptr<const config::Config> config,
-                                                               const pool::Addresses& addresses);
+                                                               const pool::Addresses& addresses,
+                                                               const pool::Decisions& decisions = {});
+
+    /// Destroys what was replaced and is not in use any more; to be called now and then.
+    void forget_retired();
+    /// Snapshots and pools that were replaced and are still in use.
+    [[nodiscard]] std::size_t retired() const { return retired_.size() + retired_pools_.size(); }
 
     /// The last one built.
     [[nodiscard]] const std::shared_ptr<const proxy::Snapshot>& current() const { return current_; }
 
   private:
+    void retire_current(const proxy::Snapshot& next);
+
     pool::StateTable states_;
     std::shared_ptr<const proxy::Snapshot> current_;
+    std::vector<std::shared_ptr<const proxy::Snapshot>> retired_;
+    std::vector<std::shared_ptr<const pool::PoolSnapshot>> retired_pools_;
 };
 
 }  // namespace palier::control

@@ -26,6 +26,9 @@ class Judge {
     /// Takes the next result in; true when the state has become another.
     [[nodiscard]] bool apply(bool well, const config::HealthConfig& config);
 
+    /// As if it had just gone down.
+    void doubt();
+
     /// Whether a server in this state may be used.
     [[nodiscard]] static bool usable(pool::Health state, const config::HealthConfig& config);
 

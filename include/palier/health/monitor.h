@@ -5,6 +5,10 @@
 // never lengthened, so that interval * fall + timeout bounds the time to notice a fault. A probe that this machine
 // had no means to send (descriptors, ports, memory) says nothing of its server and is tried again.
 //
+// Servers that operators have disabled are not probed: they are unknown and held down, and judged from the start once
+// they are back. Drained ones are probed on. A server that was in use before it had probes is used on until its first
+// result.
+//
 // Thread: control only. Owner: the supervisor. Ends: the destructor, which drops the probes that are under way.
 #pragma once
 
@@ -32,6 +36,10 @@ class Monitor {
     /// Probes the servers of these pools and no others. Those that were there before, with the same settings,
     /// keep their state and rhythm; servers whose pool has no probes (any more) become Health::unprobed.
     void watch(std::span<const std::shared_ptr<const pool::PoolSnapshot>> pools);
+
+    /// What was found of `server` so far counts no longer: it is up again only after `rise` successes from now on.
+    /// Nothing where it is not probed.
+    void doubt(const pool::ServerState& server);
 
     /// Every server that may not be used unprobed has had its first result.
     [[nodiscard]] bool settled() const;

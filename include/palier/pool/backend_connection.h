@@ -24,6 +24,8 @@ class BackendUser {
     virtual void on_backend_events(std::uint32_t ready) = 0;
     /// The deadline set by set_deadline() or set_send_deadline() has passed.
     virtual void on_backend_deadline() = 0;
+    /// Its tunnel is to end, with a close to both sides: operators want the server for themselves.
+    virtual void on_tunnel_unwanted() = 0;
 
   protected:
     ~BackendUser() = default;
@@ -96,6 +98,8 @@ class BackendConnection final : public net::Deferred,
     bool reused_ = false;
     bool sending_ = false;  // the deadline is send_deadline_'s
     bool cut_off_ = false;
+    bool tunnel_ = false;
+    std::uint32_t plan_;  // of the server: how it is spoken to
 };
 
 }  // namespace palier::pool

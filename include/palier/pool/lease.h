@@ -39,6 +39,8 @@ class Lease {
     /// server did well if no failure() follows, but for a trial: its success does not wait for a long body.
     void answered(std::uint16_t status);
     void failure(std::string_view reason);
+    /// It answered with a 101: the connection is a tunnel from here on, which is a success too.
+    void begin_tunnel();
 
     /// This exchange may take long to show anything of the server: another is to be the trial, if this was
     /// one.
@@ -55,10 +57,12 @@ class Lease {
 
     /// Another may have ended that ejection since, and a new one begun.
     [[nodiscard]] bool on_trial() const;
+    void count_answer() const;
     void end();
 
     WorkerServer* server_ = nullptr;
     BackendConnection* connection_ = nullptr;
+    std::uint64_t leased_us_ = 0;    // monotonic, as of the turn of the loop
     std::uint64_t trial_of_ms_ = 0;  // it is the trial of the ejection until then; 0: it is none
     bool limited_ = false;           // it counts in ServerState::limited
     bool reported_ = false;

@@ -14,8 +14,12 @@ namespace palier::pool {
 /// What every request writes: one cache line for each worker, summed by whoever reads.
 struct alignas(64) WorkerCounters {
     std::atomic<std::uint32_t> in_flight{0};
+    std::atomic<std::uint32_t> connections{0};  // open, in use or idle
+    std::atomic<std::uint32_t> tunnels{0};
     std::atomic<std::uint64_t> exchanges{0};
     std::atomic<std::uint64_t> failures{0};
+    std::atomic<std::uint64_t> answers{0};      // response heads, of tunnels too
+    std::atomic<std::uint64_t> response_us{0};  // from the lease to the response head, of all answers
 
     /// Adds to a counter that only this worker writes: no locked instruction.
     template <typename T>
@@ -47,6 +51,10 @@ struct ServerState {
     struct Totals {
         std::uint64_t ended = 0;     // exchanges
         std::uint64_t failures = 0;  // of the server, whether their exchange has ended or not
+        std::uint64_t answers = 0;
+        std::uint64_t response_us = 0;  // of all answers together
+        std::uint32_t connections = 0;  // open now
+        std::uint32_t tunnels = 0;      // open now
     };
     /// Over all workers, which may count on meanwhile.
     [[nodiscard]] Totals totals() const;
@@ -57,6 +65,7 @@ struct ServerState {
     // What active probes show; written by the control thread alone.
     std::atomic<Health> health{Health::unprobed};
     std::atomic<bool> held_down{false};             // by probes: not usable
+    std::atomic<bool> used_unprobed{false};         // it was in use before it had probes
     std::atomic<std::uint64_t> health_since_ms{0};  // monotonic, when `health` last went up or down
 
     // What live traffic shows. A server is ejected while ejected_until_ms is not 0; once that time has come
@@ -98,8 +107,10 @@ struct PoolState {
     const std::string name;
     /// Grows whenever a server's usability or weight changed: workers look again at all servers then.
     std::atomic<std::uint64_t> version{1};
-    /// failback = "manual": the passive servers have taken over and keep the traffic.
-    std::atomic<bool> held_by_passive{false};
+    /// failback = "manual": the era (PoolSnapshot::era) in which the passive servers have taken over and keep the
+    /// traffic; 0: they have not. See held_by_passive() in standing.h.
+    std::atomic<std::uint64_t> held_by_passive{0};
+    std::uint64_t eras = 0;  // control thread only
     /// A bit for each worker (modulo 64) in which exchanges wait for a server below its limit.
     std::atomic<std::uint64_t> waiting{0};
 

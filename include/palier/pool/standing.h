@@ -7,9 +7,17 @@
 
 namespace palier::pool {
 
-/// Probes do not hold it down, live traffic has not ejected it (or its trial is due), and it has a weight. It
-/// may still be at its limit of connections.
+/// Operators let it work, probes do not hold it down, live traffic has not ejected it (or its trial is due), and it
+/// has a weight. It may still be at its limit of connections.
 [[nodiscard]] bool usable(const Server& server, std::uint64_t now_ms);
+
+/// failback = "manual": its passive servers have taken over and keep the traffic.
+[[nodiscard]] bool held_by_passive(const PoolSnapshot& pool);
+/// Ends that: its active servers get the traffic again, where they are usable.
+void fail_back(PoolState& pool);
+
+/// From `now_ms` on the server warms up again, if its configuration has a slow start.
+void restart_slow_start(PoolState& pool, ServerState& server, std::uint64_t now_ms);
 
 /// The weight of a server that came back `age_ms` ago and takes `slow_start_ms` to reach its full weight:
 /// linear, but never under a hundredth, so that it does warm up. `weight` is in units that make a hundredth

@@ -5,6 +5,7 @@
 #include "palier/pool/server_state.h"
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -20,7 +21,13 @@ struct Transition {
 
 /// One line of the event log:
 /// server web/front1: up -> down after 3m12s: HTTP 503, expected 200-399
+/// and a call of the observer, if there is one.
 void announce(const ServerState& server, const Transition& transition);
+
+/// Hears of every change, on whatever thread announces it and while it does so. One for the whole process; an empty one
+/// ends it: the former is not called any more once this has returned. Not from within an observer.
+using TransitionObserver = std::function<void(const ServerState&, const Transition&)>;
+void set_transition_observer(TransitionObserver observer);
 
 /// 950 → "950ms", 3200 → "3.2s", 192000 → "3m12s", 90061000 → "1d1h".
 [[nodiscard]] std::string duration_text(std::uint64_t ms);

@@ -40,12 +40,13 @@ struct PoolEnvironment {
 /// One worker's side of one server: its connections.
 class WorkerServer {
   public:
-    WorkerServer(WorkerPool& pool, Server server);
+    /// `server` is one of the pool's snapshot.
+    WorkerServer(WorkerPool& pool, const Server& server);
     ~WorkerServer();
     WorkerServer(const WorkerServer&) = delete;
     WorkerServer& operator=(const WorkerServer&) = delete;
 
-    [[nodiscard]] const Server& server() const { return server_; }
+    [[nodiscard]] const Server& server() const { return *server_; }
     [[nodiscard]] WorkerPool& pool() { return pool_; }
 
   private:
@@ -56,19 +57,31 @@ class WorkerServer {
     [[nodiscard]] BackendConnection* take_idle();
     [[nodiscard]] BackendConnection& new_connection();
     void park(BackendConnection& connection);
+    void begin_tunnel(BackendConnection& connection);
     void discard(BackendConnection& connection);
     void close_idle();
+    /// Up to `most` of them, which is counted down.
+    void close_idle(std::size_t& most);
+    /// The same with tunnels, whose exchanges hear of it.
+    void end_tunnels(std::size_t& most);
     /// Connections in use; the exchanges hear of it by events.
     void cut_off();
 
+    /// The same server in a newer snapshot of its pool.
+    void renew(const Server& server);
+    /// It has left its pool, of which `last` was the last snapshot that had it.
+    void remove(std::shared_ptr<const PoolSnapshot> last);
+
     WorkerPool& pool_;
-    Server server_;
+    const Server* server_;                              // in the pool's snapshot, or in `removed_from_`
+    std::shared_ptr<const PoolSnapshot> removed_from_;  // null: it is in the pool
     WorkerCounters* counters_;
     base::IntrusiveList<BackendConnection> idle_;  // the latest first
     base::IntrusiveList<BackendConnection> leased_;
+    base::IntrusiveList<BackendConnection> tunnels_;  // leased too, but for those that are to end
     std::size_t idle_count_ = 0;
     std::uint32_t leases_ = 0;
-    bool removed_ = false;  // has left the pool; goes with its last lease
+    std::uint32_t plan_ = 0;  // counts how the server is spoken to: older connections do not serve it
 };
 
 /// An exchange that waits until a server is below its limit.
@@ -114,12 +127,19 @@ class WorkerPool final : private net::Task {
     /// Closes the idle connections to this server and, with `cut_off`, cuts off the exchanges under way with
     /// it, as if it had reset their connections.
     void server_down(const ServerState& server, bool cut_off);
+    /// Closes up to `most` idle connections to it and, with `tunnels`, ends tunnels; `most` is counted down, and more
+    /// than 0 at the end means that none is left.
+    void close_some(const ServerState& server, bool tunnels, std::size_t& most);
     /// Closes connections that nobody uses.
     void close_idle();
     /// An exchange that may still ask for a server keeps the pool.
     void attach() { ++users_; }
     void detach() { --users_; }
     [[nodiscard]] bool idle() const { return leases_ == 0 && users_ == 0; }
+    /// It has left the configuration: serves who is attached, keeps no connections.
+    void retire();
+    /// … and nobody needs it any more.
+    [[nodiscard]] bool over() const { return retired_ && swept_ && idle(); }
 
   private:
     friend class WorkerServer;
@@ -140,6 +160,7 @@ class WorkerPool final : private net::Task {
     /// Fills standings_; what it finds is true for the whole pool.
     void look_at_servers(std::uint64_t now_ms);
     void note_takeover();
+    void hold_by_passive();
     [[nodiscard]] bool passive_goes_first() const;
     [[nodiscard]] unsigned last_tier(bool passive_first) const;
     [[nodiscard]] Standing standing(const Server& server, std::uint64_t now_ms);
@@ -153,6 +174,9 @@ class WorkerPool final : private net::Task {
     void give_turn(ServerState& state);
     [[nodiscard]] bool anothers_turn(const ServerState& state, std::uint64_t now_ms) const;
     [[nodiscard]] std::uint64_t own_bit() const { return std::uint64_t{1} << (environment_.worker % 64); }
+    template <typename Do>
+    void for_each(const ServerState& state, Do act);
+    void match_servers(std::shared_ptr<const PoolSnapshot> former);
     void sweep_removed();
 
     PoolEnvironment& environment_;
@@ -170,6 +194,8 @@ class WorkerPool final : private net::Task {
     std::size_t untried_from_ = 0;  // where pick_untried() goes on
     std::uint32_t leases_ = 0;
     std::uint32_t users_ = 0;
+    bool retired_ = false;
+    bool swept_ = false;  // no idle connection is left that nobody will use
     base::IntrusiveList<Waiter> waiters_;
     unsigned own_turns_ = 0;  // places freed here that stayed here while other workers waited
     base::Timer timer_;       // while somebody waits: other workers free servers without telling
@@ -185,9 +211,18 @@ class PoolSet {
 
     [[nodiscard]] WorkerPool& at(std::size_t index) { return *pools_[index]; }
     void server_down(const ServerState& server, bool cut_off);
+    /// Closes up to `most` idle connections to this server and, with `tunnels`, ends tunnels through it. True: none is
+    /// left.
+    [[nodiscard]] bool close_some(const ServerState& server, bool tunnels, std::size_t most);
     void close_idle();
+    /// To be called now and then, not from within a pool: ends those that have left and are over.
+    void sweep() {
+        if (!removed_.empty()) sweep_removed();
+    }
 
   private:
+    void sweep_removed();
+
     PoolEnvironment environment_;
     std::vector<std::unique_ptr<WorkerPool>> pools_;
     std::vector<std::unique_ptr<WorkerPool>> removed_;

@@ -33,18 +33,24 @@ class ClientConnection : public net::Deferred,
                          private net::Watcher,
                          private net::Task {
   public:
-    /// Takes an accepted descriptor; on failure the connection is closed at once. `listener` outlives it.
-    static void accept(WorkerCore& core, const ListenerFacts& listener, int descriptor,
+    /// Takes an accepted descriptor; on failure the connection is closed at once.
+    static void accept(WorkerCore& core, std::shared_ptr<const ListenerFacts> listener, int descriptor,
                        const base::SocketAddress& peer);
     ~ClientConnection() override;
 
     /// Graceful stop: an idle connection closes, a busy one after what it is doing.
     virtual void wind_down() = 0;
+    /// Tells the client to go where that can be said at any time; an idle connection stays.
+    virtual void tell_to_go() {}
+    /// A request is being served.
+    [[nodiscard]] virtual bool busy() const { return false; }
+    [[nodiscard]] bool listener_leaves() const { return listener_->leaving; }
     /// The grace is over: closes at once.
     void abort();
 
   protected:
-    ClientConnection(WorkerCore& core, const ListenerFacts& listener, const base::SocketAddress& peer);
+    ClientConnection(WorkerCore& core, std::shared_ptr<const ListenerFacts> listener,
+                     const base::SocketAddress& peer);
     /// Takes over the transport of `former`, which is gone with the end of this turn.
     explicit ClientConnection(ClientConnection& former);
 
@@ -82,7 +88,7 @@ class ClientConnection : public net::Deferred,
     [[nodiscard]] const config::TimeoutsConfig& timeouts() const;
 
     WorkerCore& core_;
-    const ListenerFacts& listener_;
+    std::shared_ptr<const ListenerFacts> listener_;
     tls::Transport transport_;
     base::SocketAddress peer_;
     std::unique_ptr<const std::string> subject_;  // of a verified client certificate; null for none

@@ -9,7 +9,8 @@ namespace palier::proxy {
 
 class ClientHandshake final : public ClientConnection {
   public:
-    ClientHandshake(WorkerCore& core, const ListenerFacts& listener, const base::SocketAddress& peer);
+    ClientHandshake(WorkerCore& core, std::shared_ptr<const ListenerFacts> listener,
+                    const base::SocketAddress& peer);
 
     void wind_down() override {}
 

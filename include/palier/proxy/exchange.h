@@ -88,7 +88,10 @@ class Exchange final : private pool::BackendUser, private pool::Waiter, private 
     // exchange.cc: beginning, ending
     void reset();
     void finish(Termination reason, bool keep_alive);
+    void join_pool();
+    void leave_pool();
     void answer_error(std::uint16_t status, Termination reason, bool retry_after = false);
+    void answer_maintenance();
     void send_answer(Termination reason, std::uint16_t status, bool keep_alive);
     [[nodiscard]] bool may_keep_alive() const;
     void log(Termination reason);
@@ -140,6 +143,7 @@ class Exchange final : private pool::BackendUser, private pool::Waiter, private 
     void on_backend_events(std::uint32_t ready) override;
     void on_backend_deadline() override;
     void on_server_free() override;
+    void on_tunnel_unwanted() override;
     void on_again() override;
 
     [[nodiscard]] const config::Config& config() const { return *snapshot_->config; }
@@ -149,6 +153,7 @@ class Exchange final : private pool::BackendUser, private pool::Waiter, private 
     WorkerCore& core_;
     ClientStream* client_ = nullptr;
     SnapshotPin snapshot_;
+    SnapshotPin picked_under_;  // keeps last_server_
     const config::RouteConfig* route_ = nullptr;
     pool::WorkerPool* pool_ = nullptr;
     pool::Lease lease_;

@@ -20,7 +20,8 @@ class Exchange;
 
 class H1Connection final : public ClientConnection, private ClientStream {
   public:
-    H1Connection(WorkerCore& core, const ListenerFacts& listener, const base::SocketAddress& peer);
+    H1Connection(WorkerCore& core, std::shared_ptr<const ListenerFacts> listener,
+                 const base::SocketAddress& peer);
     ~H1Connection() override;
 
     /// Goes on with the connection of `former`, from which `first` was read already.
@@ -29,6 +30,7 @@ class H1Connection final : public ClientConnection, private ClientStream {
     static void refuse_plain(ClientConnection& former);
 
     void wind_down() override;
+    [[nodiscard]] bool busy() const override { return state_ == State::exchange; }
 
   private:
     enum class State : std::uint8_t {
@@ -46,7 +48,7 @@ class H1Connection final : public ClientConnection, private ClientStream {
     void on_deadline(Waiting what) override;
 
     // For the exchange.
-    [[nodiscard]] const ListenerFacts& listener() const override { return listener_; }
+    [[nodiscard]] const ListenerFacts& listener() const override { return *listener_; }
     [[nodiscard]] const base::SocketAddress& peer() const override { return peer_; }
     [[nodiscard]] std::string_view subject() const override;
     [[nodiscard]] std::string_view protocol() const override;

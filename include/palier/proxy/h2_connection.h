@@ -28,11 +28,13 @@ class H2Connection final : public ClientConnection, private LateOutput, private 
     ~H2Connection() override;
 
     void wind_down() override;
+    void tell_to_go() override { wind_down(); }
+    [[nodiscard]] bool busy() const override { return !streams_.empty(); }
 
     // For the streams.
 
     [[nodiscard]] http::H2Session& session() { return session_; }
-    [[nodiscard]] const ListenerFacts& listener() const { return listener_; }
+    [[nodiscard]] const ListenerFacts& listener() const { return *listener_; }
     [[nodiscard]] const base::SocketAddress& peer() const { return peer_; }
     [[nodiscard]] std::string_view subject() const {
         return subject_ ? std::string_view(*subject_) : std::string_view{};

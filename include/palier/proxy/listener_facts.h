@@ -1,5 +1,6 @@
-// ListenerFacts: what a connection must know of the listener it came through.
-// Thread: immutable, any. Owner: the worker's gate; outlives its connections.
+// ListenerFacts: what a connection must know of the listener it came through, as that was when it came. Only the
+// listener's place in the configuration follows later ones, and whether it is still there.
+// Thread: worker only. Owner: shared by the worker's gate and its connections.
 #pragma once
 
 #include "palier/config/config.h"
@@ -13,7 +14,8 @@
 namespace palier::proxy {
 
 struct ListenerFacts {
-    std::size_t index = 0;  // in Config::listeners
+    std::size_t index = 0;  // in Config::listeners at present; kNoListener: it has left
+    bool leaving = false;   // its clients are told to go
     std::string name{};
     std::string port{};         // as text, for X-Forwarded-Port
     std::string_view scheme{};  // "http" or "https"
@@ -21,6 +23,8 @@ struct ListenerFacts {
     std::shared_ptr<const tls::ServerContext> tls{};  // null: plain
     bool http2 = false;                               // plain, and may begin with HTTP/2's preface
     std::string hsts{};  // the line of Strict-Transport-Security for every response; "" for none
+
+    friend bool operator==(const ListenerFacts&, const ListenerFacts&) = default;
 };
 
 }  // namespace palier::proxy

@@ -9,15 +9,19 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
 namespace palier::proxy {
 
+/// In place of a listener's index: one that is not in the configuration. It has the routes that name no listener.
+inline constexpr std::size_t kNoListener = std::numeric_limits<std::size_t>::max();
+
 class Router {
   public:
-    /// The routes of the listener with this index in `config.listeners`.
+    /// The routes of the listener with this index in `config.listeners`, or of kNoListener.
     Router(const config::Config& config, std::size_t listener);
 
     /// `host` as the client sent it, in any case, without a port, with or without a final dot; `path`

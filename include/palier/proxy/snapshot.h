@@ -16,8 +16,14 @@ namespace palier::proxy {
 struct Snapshot {
     std::uint64_t generation = 0;  // grows with each published one
     std::shared_ptr<const config::Config> config;
-    std::shared_ptr<const std::vector<Router>> routers;            // by listener
+    std::shared_ptr<const std::vector<Router>> routers;  // by listener
+    std::shared_ptr<const Router> fallback_router;       // for listeners that left the configuration
     std::vector<std::shared_ptr<const pool::PoolSnapshot>> pools;  // by pool
+
+    /// `listener`: ListenerFacts::index.
+    [[nodiscard]] const Router& router(std::size_t listener) const {
+        return listener < routers->size() ? (*routers)[listener] : *fallback_router;
+    }
 };
 
 /// A worker's hold on a snapshot, counted without atomics because it never leaves the worker.

@@ -30,6 +30,7 @@ namespace palier::proxy {
     X(not_supported, true, client, "a method, version or expectation that palier does not serve")       \
     X(no_route, true, client, "no route matches the host and path")                                     \
     X(no_server, true, backend, "the pool had no usable server")                                        \
+    X(maintenance, false, ourselves, "an operator has the pool in maintenance")                         \
     X(queue_timeout, true, backend, "all servers stayed full for as long as a request may wait")        \
     X(connect_failed, true, backend, "the server refused the connection, or could not be reached")      \
     X(connect_timeout, true, backend, "the server did not accept the connection in time")               \
@@ -38,6 +39,7 @@ namespace palier::proxy {
     X(backend_bad_response, true, backend, "the response was malformed, ambiguous or beyond limits")    \
     X(backend_cut, true, backend, "the response body ended before its promised length")                 \
     X(tunnel_timeout, true, ourselves, "a tunnel was closed after timeouts.tunnel without traffic")     \
+    X(tunnel_ended, false, ourselves, "an operator had the tunnels through the server ended")           \
     X(shutdown, true, ourselves, "cut off when shutdown_grace ended")                                   \
     X(internal, true, ourselves, "palier itself failed; the event log says more")
 

@@ -94,7 +94,10 @@ class WorkerCore {
     base::IntrusiveList<ClientConnection> connections;
     std::size_t connection_count = 0;
     base::RateLimitedLog shortage{10'000};  // of descriptors or ports, when connecting
-    bool stopping = false;                  // clients are told to close, none may stay idle
+    bool leaving = false;                   // clients are told to go
+    bool stopping = false;                  // … and none may stay idle
+    std::size_t exchanges = 0;              // under way
+    std::size_t tunnels = 0;                // among them
 
   private:
     base::WallClock wall_clock_;

@@ -18,8 +18,10 @@ namespace {
 struct RecordingUser final : BackendUser {
     void on_backend_events(std::uint32_t ready) override { all |= ready; }
     void on_backend_deadline() override { ++deadlines; }
+    void on_tunnel_unwanted() override { ++unwanted; }
     std::uint32_t all = 0;
     int deadlines = 0;
+    int unwanted = 0;
 };
 
 /// A server that accepts by hand, a pool of it alone, and one worker.

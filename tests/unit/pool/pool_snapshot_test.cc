@@ -66,7 +66,6 @@ TEST_CASE("states outlive snapshots: by pool, server, and the address of a name"
     StateTable states(1);
     const auto first = make_pool_snapshot(config, {{"fronts.example", {ip("10.0.0.1")}}}, states);
     config.servers[0].weight = 1;
-    config.servers[0].port = 9;
     const auto second =
         make_pool_snapshot(config, {{"fronts.example", {ip("10.0.0.2"), ip("10.0.0.1")}}}, states);
     REQUIRE(second->servers.size() == 3);

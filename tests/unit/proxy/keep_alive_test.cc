@@ -91,7 +91,8 @@ class TurnEnd final : public net::TurnObserver {
 TEST_CASE("a keep-alive request allocates nothing in steady state") {
     Backend backend;
     net::Loop loop;
-    const proxy::ListenerFacts facts{.index = 0, .name = "http", .port = "80", .scheme = "http"};
+    const auto facts = std::make_shared<const proxy::ListenerFacts>(
+        proxy::ListenerFacts{.index = 0, .name = "http", .port = "80", .scheme = "http"});
     std::uint64_t allocations = 0;
     {
         proxy::WorkerCore core(loop, 0, snapshot_for(backend.address()), nullptr);
@@ -132,7 +133,8 @@ TEST_CASE(
     "bytes that come on an idle connection just before its next request are not that request's answer") {
     test::Descriptor listener(*net::listen_on(*base::SocketAddress::parse("127.0.0.1:0"), false));
     net::Loop loop;
-    const proxy::ListenerFacts facts{.index = 0, .name = "http", .port = "80", .scheme = "http"};
+    const auto facts = std::make_shared<const proxy::ListenerFacts>(
+        proxy::ListenerFacts{.index = 0, .name = "http", .port = "80", .scheme = "http"});
     {
         proxy::WorkerCore core(loop, 0, snapshot_for(net::bound_address(listener.get())), nullptr);
         TurnEnd turn_end(core);
