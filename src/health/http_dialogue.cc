@@ -1,6 +1,6 @@
-#include "health/printable.h"
 #include "health/text_search.h"
 #include "palier/base/assert.h"
+#include "palier/base/utf8.h"
 #include "palier/health/dialogue.h"
 #include "palier/http/body.h"
 #include "palier/http/h1_parser.h"
@@ -200,12 +200,13 @@ Dialogue::Step HttpDialogue::look_at_body(std::string_view data) {
     if (search_.found()) return enough ? succeed(false) : Step::more;
     if (looked_at_ < kMaxBody) return Step::more;
     return fail(fmt::format("the body does not hold \"{}\" in its first 64 KiB",
-                            printable(config_.expect_body, kMaxQuoted)));
+                            base::printable(config_.expect_body, kMaxQuoted)));
 }
 
 Dialogue::Step HttpDialogue::end_body(bool reusable) {
     if (search_.found()) return succeed(reusable);
-    return fail(fmt::format("the body does not hold \"{}\"", printable(config_.expect_body, kMaxQuoted)));
+    return fail(
+        fmt::format("the body does not hold \"{}\"", base::printable(config_.expect_body, kMaxQuoted)));
 }
 
 Dialogue::Step HttpDialogue::on_close() {

@@ -16,7 +16,7 @@
 #include "health/mysql_handshake.h"
 #include "health/mysql_packet.h"
 #include "health/mysql_result.h"
-#include "health/printable.h"
+#include "palier/base/utf8.h"
 #include "palier/health/dialogue.h"
 
 #include <algorithm>
@@ -215,7 +215,7 @@ void MysqlDialogue::on_answer(std::string_view payload) {
 
 void MysqlDialogue::judge_wsrep(const std::optional<std::string>& state) {
     if (state && !state->empty() && *state != "4") {
-        std::string found = printable(*state, kMaxQuoted);
+        std::string found = base::printable(*state, kMaxQuoted);
         if (const auto name = wsrep_name(*state); !name.empty()) found += fmt::format(" ({})", name);
         return fail(fmt::format("wsrep_local_state is {}, expected 4 (Synced)", found));
     }
@@ -230,7 +230,7 @@ void MysqlDialogue::judge_read_only(const std::optional<std::string>& value) {
     const bool on = *value == "1" || *value == "ON" || value->starts_with("NO_LOCK");
     const bool wanted = config_.read_only == config::ReadOnly::on ? on : off;
     if (wanted) return succeed();
-    const std::string found = on ? "on" : off ? "off" : printable(*value, kMaxQuoted);
+    const std::string found = on ? "on" : off ? "off" : base::printable(*value, kMaxQuoted);
     fail(fmt::format("read_only is {}, expected {}", found,
                      config_.read_only == config::ReadOnly::on ? "on" : "off"));
 }

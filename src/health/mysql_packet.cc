@@ -1,6 +1,6 @@
 #include "health/mysql_packet.h"
 
-#include "health/printable.h"
+#include "palier/base/utf8.h"
 
 #include <algorithm>
 
@@ -108,7 +108,7 @@ std::optional<MysqlError> read_mysql_error(std::string_view payload) {
 }
 
 std::string text_of(const MysqlError& error) {
-    const std::string text = printable(error.text, kMaxErrorText);
+    const std::string text = base::printable(error.text, kMaxErrorText);
     return text.empty() ? fmt::format("error {}", error.number)
                         : fmt::format("error {}: {}", error.number, text);
 }

@@ -14,11 +14,14 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 
 namespace palier::control {
+
+class Events;
 
 /// Who asks, as the kernel says (SO_PEERCRED).
 struct Peer {
@@ -58,9 +61,10 @@ class Reply {
 
     /// False once the client has gone; a long command may want to end then.
     [[nodiscard]] virtual bool open() const = 0;
-    /// Called once, on the control thread, if the client goes before the end.
+    /// Called once, on the control thread, if the client goes before the end; at once, if it has gone already. `gone` may
+    /// not own the Reply.
     virtual void on_gone(std::function<void()> gone) = 0;
-    /// Hands a descriptor over with the next line (SCM_RIGHTS); the caller keeps its own.
+    /// Hands a descriptor over with the next line (SCM_RIGHTS); the caller keeps its own. Any number may be attached.
     virtual void attach(int descriptor) = 0;
 };
 
@@ -71,16 +75,26 @@ struct Command {
     std::string about;  // in a few words, for `help`
     std::size_t least_words = 0;  // after the command
     std::size_t most_words = 0;
-    std::vector<std::string> options;  // keys that are known
-    bool changes =
-        false;  // it changes something: logged with the peer, refused while an upgrade is under way
+    std::vector<std::string> options;  // keys that are known; "by" always is
+    // It changes something: logged with the peer, refused while an upgrade is under way.
+    bool changes = false;
     std::function<void(const Request&, std::shared_ptr<Reply>)> run;
 };
 
 /// Every command, by name. Filled at start; then looked up by the socket.
 class CommandTable {
   public:
+    CommandTable() = default;
+    CommandTable(const CommandTable&) = delete;
+    CommandTable& operator=(const CommandTable&) = delete;
+
+    /// A later one of the same name takes the former's place.
     void add(Command command);
+    /// The command `help`: the name, usage and purpose of every command.
+    void add_help();
+    /// `events` is told of every command that changes something, when it is about to run:
+    /// {"event":"command","line":"drain web/front1","uid":0,"pid":4711,"by":"anna"}
+    void report_to(Events& events) { events_ = &events; }
     /// While this says something, commands that change anything fail with it: "an upgrade is under way; …".
     void refuse_changes(std::string why) { refusal_ = std::move(why); }
 
@@ -90,10 +104,13 @@ class CommandTable {
     [[nodiscard]] std::span<const Command> commands() const { return commands_; }
 
   private:
+    [[nodiscard]] const Command* find(std::string_view name) const;
     [[nodiscard]] std::string fault_of(const Request& request, const Command& command) const;
+    void note_change(const Request& request) const;
 
     std::vector<Command> commands_;
     std::string refusal_;
+    Events* events_ = nullptr;
 };
 
 }  // namespace palier::control

@@ -38,6 +38,7 @@ class Palier:
         self.control_path = directory / f"{name}.sock"
         if isinstance(config, dict):
             config.setdefault("control_socket", str(self.control_path))
+            config.setdefault("state_file", str(directory / f"{name}.state.json"))
             self.ports = ports_of(config)
             self.config_path.write_text(to_toml(config))
         else:
