@@ -68,7 +68,7 @@ struct Overlay::State {
         if (!read) return set_aside(read.error().message);
         file.tidy();
         records = std::move(*read);
-        look();
+        look({});  // nobody works under it yet
         tell_what_holds();
     }
 
@@ -97,11 +97,11 @@ struct Overlay::State {
 
     void on_timer() {
         if (!unsaved.empty()) (void)save();
-        if (look()) changed();
+        if (look(ended)) changed();
     }
 
     /// Ends what is due; true if something was.
-    bool look() {
+    bool look(const std::function<void(const Ended&)>& tell) {
         std::vector<Ended> due;
         end_due(records, wall_ms(), [&due](Ended one) { due.push_back(std::move(one)); });
         if (!due.empty()) (void)save();
@@ -109,7 +109,7 @@ struct Overlay::State {
         for (const Ended& one : due) {
             base::log_info("{}: no longer {}: its time was up", name_text({one.pool, one.server}),
                            one.entry.what);
-            if (ended) ended(one);
+            if (tell) tell(one);
         }
         return !due.empty();
     }
