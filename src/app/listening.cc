@@ -85,11 +85,14 @@ bool Listening::gives_way(const base::SocketAddress& address, std::span<const Ro
         rows_, [&](const Row& row) { return overlap(row.address, address) && !has(wanted, row.key); });
 }
 
+/// Another process on this address would share its connections with us, because of SO_REUSEPORT.
+base::Result<void> Listening::check_free(const Row& row, std::span<const Row> wanted) const {
+    if (!row.descriptors.empty() || row.address.port() == 0 || gives_way(row.address, wanted)) return {};
+    return net::check_free(row.address);
+}
+
 base::Result<void> Listening::fill(Row& row, Plan& plan, std::span<const Row> wanted) const {
-    // Another process on this address would share its connections with us, because of SO_REUSEPORT.
-    if (row.descriptors.empty() && row.address.port() != 0 && !gives_way(row.address, wanted)) {
-        if (auto free = net::check_free(row.address); !free) return free;
-    }
+    if (auto free = check_free(row, wanted); !free) return free;
     while (row.descriptors.size() < workers_) {
         const auto descriptor = net::listen_on(row.address, true);
         if (!descriptor) return std::unexpected(descriptor.error());
@@ -109,6 +112,24 @@ base::Result<Listening::Plan> Listening::prepare(const config::Config& config) c
         plan.rows_.push_back(std::move(row));
     }
     return plan;
+}
+
+base::Result<void> Listening::check(const config::Config& config) const {
+    const std::vector<Row> wanted = wanted_by(config);
+    for (const Row& row : wanted) {
+        if (find(row.key) != nullptr) continue;
+        if (auto free = check_free(row, wanted); !free) return free;
+    }
+    return {};
+}
+
+std::set<int> Listening::leaving(const config::Config& config) const {
+    const std::vector<Row> wanted = wanted_by(config);
+    std::set<int> descriptors;
+    for (const Row& row : rows_) {
+        if (!has(wanted, row.key)) descriptors.insert(row.descriptors.begin(), row.descriptors.end());
+    }
+    return descriptors;
 }
 
 void Listening::commit(Plan plan) {

@@ -64,6 +64,10 @@ class Listening {
     /// addresses among others.
     [[nodiscard]] base::Result<Plan> prepare(const config::Config& config) const;
     void commit(Plan plan);
+    /// Whether prepare() would find every address free; listens nowhere.
+    [[nodiscard]] base::Result<void> check(const config::Config& config) const;
+    /// The sockets that are not among those of `config`.
+    [[nodiscard]] std::set<int> leaving(const config::Config& config) const;
 
     /// What each worker is to accept on, all of it. `config` is that of the last commit().
     [[nodiscard]] WorkerLists hand_out(const config::Config& config, Contexts contexts);
@@ -76,6 +80,7 @@ class Listening {
   private:
     [[nodiscard]] const Row* find(const std::string& key) const;
     [[nodiscard]] bool gives_way(const base::SocketAddress& address, std::span<const Row> wanted) const;
+    [[nodiscard]] base::Result<void> check_free(const Row& row, std::span<const Row> wanted) const;
     [[nodiscard]] base::Result<void> fill(Row& row, Plan& plan, std::span<const Row> wanted) const;
 
     unsigned workers_;

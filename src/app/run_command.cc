@@ -4,6 +4,8 @@
 #include "palier/pool/pool_snapshot.h"
 #include "palier/tls/check.h"
 
+#include <filesystem>
+
 #include <fmt/core.h>
 
 namespace palier::app {
@@ -32,7 +34,7 @@ int run_command(const std::string& file, std::optional<unsigned> workers) {
     auto config = config::load_file(file);
     if (!config) return report(config.error());
     if (workers) config->workers = *workers;
-    Supervisor supervisor(std::move(*config));
+    Supervisor supervisor(std::move(*config), {std::filesystem::absolute(file).string(), workers});
     if (const auto started = supervisor.start(); !started) {
         fmt::print(stderr, "palier: {}\n", started.error().message);
         return kRefused;

@@ -1,52 +1,32 @@
 #include "app/supervisor.h"
 
 #include "app/limits.h"
+#include "app/prepared.h"
+#include "palier/base/clock.h"
 #include "palier/base/log.h"
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstdlib>
+#include <limits>
+#include <utility>
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 namespace palier::app {
 namespace {
 
 constexpr std::uint64_t kSettleMs = 2'000;  // for the first answers of the DNS, and for those of the probes
 constexpr std::uint64_t kLookMs = 500;
-constexpr int kStopTurns = 4;  // for closing handles to be closed
-
-base::LogLevel level_of(config::LogLevel level) {
-    switch (level) {
-        case config::LogLevel::debug:
-            return base::LogLevel::debug;
-        case config::LogLevel::info:
-            return base::LogLevel::info;
-        case config::LogLevel::warning:
-            return base::LogLevel::warning;
-        case config::LogLevel::error:
-            break;
-    }
-    return base::LogLevel::error;
-}
-
-std::string hsts_line(const config::ListenerConfig& listener) {
-    return listener.hsts.empty() ? "" : "Strict-Transport-Security: " + listener.hsts + "\r\n";
-}
-
-void close_all(const std::vector<std::vector<WorkerListener>>& listeners) {
-    for (const auto& of_worker : listeners) {
-        for (const auto& listener : of_worker)
-            ::close(listener.descriptor);
-    }
-}
 
 }  // namespace
 
-Supervisor::Supervisor(config::Config config)
+Supervisor::Supervisor(config::Config config, Source source)
     : config_(std::make_shared<const config::Config>(std::move(config))),
+      source_(std::move(source)),
       worker_count_(config_->workers != 0 ? config_->workers : usable_cpus()),
+      started_ms_(base::monotonic_ms()),
       mailbox_(loop_),
       signals_(loop_),
       builder_(worker_count_),
@@ -54,140 +34,155 @@ Supervisor::Supervisor(config::Config config)
       notifier_(std::getenv("NOTIFY_SOCKET")),
       names_(loop_,
              [this] {
-                 if (!workers_.empty()) publish();
+                 if (team_.started()) republish([] {});
              }),
-      certificates_(loop_, config_),
-      monitor_(loop_,
-               [this](const std::shared_ptr<pool::ServerState>& server, bool cut_off) {
-                   for (auto& worker : workers_)
-                       worker->server_down(server, cut_off);
-               }),
-      look_timer_(base::Timer::calling<&Supervisor::look_for_unreachable>(this)) {}
+      certificates_(loop_),
+      monitor_(loop_, [this](const std::shared_ptr<pool::ServerState>& server,
+                             bool cut_off) { team_.server_down(server, cut_off); }),
+      overlay_(loop_, config_->state_file, [this] { republish([] {}); }),
+      look_timer_(base::Timer::calling<&Supervisor::on_look_timer>(this)),
+      drain_timer_(base::Timer::calling<&Supervisor::close_gates>(this)),
+      change_timer_(base::Timer::calling<&Supervisor::on_change_timer>(this)),
+      listening_(worker_count_),
+      team_(mailbox_),
+      events_(loop_),
+      reload_(mailbox_, *this, events_) {}
 
 Supervisor::~Supervisor() = default;
 
 base::Result<void> Supervisor::start() {
-    base::log_start(level_of(config_->log.level));
+    set_log_level();
+    descriptors_ = raise_descriptor_limit();
     std::signal(SIGPIPE, SIG_IGN);
-    // Who finds the sockets open may also end us gracefully; that is done once the workers run.
-    signals_.on(SIGTERM, [this] { begin_stop(); });
-    signals_.on(SIGINT, [this] { begin_stop(); });
+    take_signals();
+    return_large_blocks();
+    if (const auto opened = open_files(); !opened) return opened;
+    overlay_.load();
+    overlay_.check_against(*config_);
+    // Commands may come as soon as the socket is open: they find a snapshot, though not all addresses in it yet.
+    static_cast<void>(builder_.build(config_, names_.addresses(), overlay_.decisions()));
+    add_commands();
+    if (const auto opened = open_sockets(); !opened) return opened;
+
+    names_.watch(std::array{config_.get()});
+    settle([this] { return names_.settled(); });
+    static_cast<void>(next_snapshot());
+    // Without the first results of the probes there may be no server to use. Clients wait for as long in the queues of
+    // the listening sockets.
+    settle([this] { return monitor_.settled(); });
+    serve();
+    return {};
+}
+
+/// Who finds the sockets open may also end us gracefully; that is done once the workers run.
+void Supervisor::take_signals() {
+    signals_.on(SIGTERM, [this] { begin_stop(config_->shutdown_grace); });
+    signals_.on(SIGINT, [this] { begin_stop(config_->shutdown_grace); });
+    signals_.on(SIGQUIT, [this] { begin_stop(config::Duration{0}); });
+    signals_.on(SIGHUP, [this] { reload_.start(false, nullptr); });
     signals_.on(SIGUSR1, [this] {
         if (log_writer_) log_writer_->reopen();
     });
-    return_large_blocks();
-    const std::size_t descriptors = raise_descriptor_limit();
-    const std::size_t clients =
-        config_->limits.connections != 0 ? config_->limits.connections : clients_within(descriptors);
+}
 
+base::Result<void> Supervisor::open_files() {
     auto log_writer = proxy::AccessLogWriter::open(config_->log);
     if (!log_writer) return std::unexpected(log_writer.error());
     log_writer_ = std::move(*log_writer);
+    if (auto loaded = certificates_.load(*config_); !loaded) return loaded;
+    return builder_.prepare(*config_);
+}
 
-    if (const auto loaded = certificates_.load(); !loaded) return std::unexpected(loaded.error());
-    if (const auto prepared = builder_.prepare(*config_); !prepared) return std::unexpected(prepared.error());
+/// The admin listener answers while the rest of the start goes on, and until the last exchange of a stop has ended.
+base::Result<void> Supervisor::open_sockets() {
+    auto admin = open_admin(*config_);
+    if (!admin) return std::unexpected(admin.error());
+    admin_ = std::move(*admin);
+    auto plan = listening_.prepare(*config_);
+    if (!plan) return std::unexpected(plan.error());
+    listening_.commit(std::move(*plan));
+    port_ = listening_.rows().front().address.port();
+    if (config_->control_socket.empty()) return {};
+    control_ = std::make_unique<control::ControlSocket>(loop_, commands_);
+    return control_->listen(config_->control_socket,
+                            {.owner = config_->control_owner, .group = config_->control_group});
+}
 
-    if (const auto opened = open_admin(); !opened) return std::unexpected(opened.error());
-    auto listeners = open_listeners(worker_count_);
-    if (!listeners) return std::unexpected(listeners.error());
+base::Result<std::unique_ptr<admin::AdminListener>> Supervisor::open_admin(const config::Config& config) {
+    if (config.admin.empty()) return nullptr;
+    auto admin =
+        std::make_unique<admin::AdminListener>(loop_, config.timeouts, admin::health_pages(readiness_));
+    if (const auto listening = admin->listen(config.admin); !listening)
+        return std::unexpected(listening.error());
+    return admin;
+}
 
-    names_.watch(*config_);
-    settle_names();
-    auto snapshot = next_snapshot();
-    settle_health();
-    snapshot = next_snapshot();  // names may have moved meanwhile
+void Supervisor::add_commands() {
+    commands_.report_to(events_);
+    control::add_events_command(commands_, events_);
+    control::add_commands(commands_, {.loop = loop_,
+                                      .engine = *this,
+                                      .overlay = overlay_,
+                                      .events = events_,
+                                      .certificates = certificates_,
+                                      .readiness = readiness_,
+                                      .config_file = source_.file});
+    commands_.add(reload_.command());
+    commands_.add_help();
+}
 
-    const std::size_t share = std::max<std::size_t>(1, clients / worker_count_);
-    for (unsigned i = 0; i < worker_count_; ++i) {
-        workers_.push_back(std::make_unique<Worker>(i, snapshot, log_writer_.get(),
-                                                    std::move((*listeners)[i]), share,
-                                                    [this] { mailbox_.post([this] { --running_; }); }));
-    }
-    running_ = workers_.size();
-    for (auto& worker : workers_)
-        worker->start();
+/// Gives what is asked of others a moment; what takes longer comes later.
+void Supervisor::settle(const std::function<bool()>& settled) {
+    const std::uint64_t until = base::monotonic_ms() + kSettleMs;
+    while (!settled() && !early_stop_ && base::monotonic_ms() < until)
+        loop_.run_once(50);
+}
+
+void Supervisor::serve() {
+    const auto snapshot = next_snapshot();  // names may have moved meanwhile
+    team_.start(snapshot, log_writer_.get(), listening_.hand_out(*config_, certificates_.contexts()),
+                most_clients());
     const std::string extent = fmt::format("{} workers, {} pools, {} routes", worker_count_,
                                            config_->pools.size(), config_->routes.size());
     base::log_info("palier {} serves with {}", PALIER_VERSION, extent);
     loop_.timers().arm(look_timer_, loop_.now_ms() + kLookMs);
-    if (stop_early_) {
-        begin_stop();
-        return {};
+    if (early_stop_) {
+        begin_stop(*early_stop_);
+        return;
     }
     readiness_.serves();
     notifier_.ready("serving with " + extent);
-    return {};
 }
 
-/// It answers while the rest of the start goes on, and until the last exchange of a stop has ended.
-base::Result<void> Supervisor::open_admin() {
-    if (config_->admin.empty()) return {};
-    admin_ =
-        std::make_unique<admin::AdminListener>(loop_, config_->timeouts, admin::health_pages(readiness_));
-    return admin_->listen(config_->admin);
+std::size_t Supervisor::most_clients() const {
+    return config_->limits.connections != 0 ? config_->limits.connections : clients_within(descriptors_);
 }
 
-base::Result<std::vector<std::vector<WorkerListener>>> Supervisor::open_listeners(unsigned workers) {
-    std::vector<std::vector<WorkerListener>> listeners(workers);
-    for (std::size_t index = 0; index < config_->listeners.size(); ++index) {
-        const config::ListenerConfig& listener = config_->listeners[index];
-        for (base::SocketAddress address : listener.addresses) {
-            // Another process on this address would share its connections with us, because of SO_REUSEPORT.
-            if (const auto free = net::check_free(address); address.port() != 0 && !free) {
-                close_all(listeners);
-                return std::unexpected(free.error());
-            }
-            for (unsigned worker = 0; worker < workers; ++worker) {
-                const auto descriptor = net::listen_on(address, true);
-                if (!descriptor) {
-                    close_all(listeners);
-                    return std::unexpected(descriptor.error());
-                }
-                address = net::bound_address(*descriptor);
-                if (port_ == 0) port_ = address.port();
-                listeners[worker].push_back({*descriptor,
-                                             {.index = index,
-                                              .name = listener.name,
-                                              .port = std::to_string(address.port()),
-                                              .scheme = listener.tls ? "https" : "http",
-                                              .proxy_protocol = listener.proxy_protocol,
-                                              .tls = certificates_.context(index),
-                                              .http2 = listener.http2,
-                                              .hsts = hsts_line(listener)}});
-            }
-            base::log_info("listener {} on {}", listener.name, address.to_string());
-        }
+void Supervisor::set_log_level() const {
+    switch (config_->log.level) {
+        case config::LogLevel::debug:
+            return base::log_start(base::LogLevel::debug);
+        case config::LogLevel::info:
+            return base::log_start(base::LogLevel::info);
+        case config::LogLevel::warning:
+            return base::log_start(base::LogLevel::warning);
+        case config::LogLevel::error:
+            return base::log_start(base::LogLevel::error);
     }
-    return listeners;
-}
-
-/// Gives the DNS a moment, so that the first requests find their servers; a name that takes longer comes
-/// later.
-void Supervisor::settle_names() {
-    const std::uint64_t until = base::monotonic_ms() + kSettleMs;
-    while (!names_.settled() && !stop_early_ && base::monotonic_ms() < until)
-        loop_.run_once(50);
-}
-
-/// And the first results of the probes, without which there may be no server to use. Clients wait for as long
-/// in the queues of the listening sockets.
-void Supervisor::settle_health() {
-    const std::uint64_t until = base::monotonic_ms() + kSettleMs;
-    while (!monitor_.settled() && !stop_early_ && base::monotonic_ms() < until)
-        loop_.run_once(50);
 }
 
 /// Its servers are probed before workers see them: one that is new is not used unprobed.
 std::shared_ptr<const proxy::Snapshot> Supervisor::next_snapshot() {
-    auto snapshot = builder_.build(config_, names_.addresses());
+    auto snapshot = builder_.build(config_, names_.addresses(), overlay_.decisions());
     monitor_.watch(snapshot->pools);
     return snapshot;
 }
 
-void Supervisor::publish() {
-    const auto snapshot = next_snapshot();
-    for (auto& worker : workers_)
-        worker->publish(snapshot);
+void Supervisor::on_look_timer() {
+    look_for_unreachable();
+    builder_.forget_retired();
+    certificates_.forget_retired();
+    loop_.timers().arm(look_timer_, loop_.now_ms() + kLookMs);
 }
 
 /// Servers that could not be reached may have moved: their names are asked again.
@@ -200,33 +195,32 @@ void Supervisor::look_for_unreachable() {
             if (found != configured.end()) names_.doubt(found->host);
         }
     }
-    loop_.timers().arm(look_timer_, loop_.now_ms() + kLookMs);
 }
 
 void Supervisor::run() {
-    while (running_ > 0)
+    while (team_.running() > 0) {
         loop_.run_once(std::numeric_limits<int>::max());
-    for (auto& worker : workers_)
-        worker->join();
-    workers_.clear();
+        former_admin_.reset();
+    }
+    team_.join();
+    if (control_) control_->close();
+    control_.reset();
     admin_.reset();
     log_writer_.reset();
     base::log_info("palier has stopped");
 }
 
-void Supervisor::begin_stop() {
+void Supervisor::begin_stop(config::Duration grace) {
     readiness_.stops();
-    if (workers_.empty()) {
-        stop_early_ = true;
+    if (!team_.started()) {
+        early_stop_ = grace;
         return;
     }
-    const bool again = std::exchange(stopping_, true);
-    const auto grace = again ? config::Duration{0} : config_->shutdown_grace;
-    const std::string_view how = again ? "at once" : "exchanges in flight may finish";
+    if (std::exchange(stopping_, true)) grace = config::Duration{0};
+    const std::string_view how = grace.count() == 0 ? "at once" : "exchanges in flight may finish";
     base::log_info("stopping: {}", how);
     notifier_.stopping(how);
-    for (auto& worker : workers_)
-        worker->stop(grace);
+    team_.stop(grace);
 }
 
 }  // namespace palier::app

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 namespace palier::control {
 namespace {
@@ -29,6 +30,14 @@ std::pair<std::string, std::string> split_path(std::string path) {
     const std::size_t slash = path.rfind('/');
     if (slash == std::string::npos) return {".", path};
     return {slash == 0 ? "/" : path.substr(0, slash), path.substr(slash + 1)};
+}
+
+/// Another text whenever the file may have become another; "" for none.
+std::string state_of_file(const std::string& path) {
+    struct stat found {};
+    if (path.empty() || ::stat(path.c_str(), &found) != 0) return "";
+    return fmt::format("{} {} {}.{}", found.st_ino, found.st_size, found.st_mtim.tv_sec,
+                       found.st_mtim.tv_nsec);
 }
 
 void log_problems(std::span<const tls::CertificateProblem> problems) {
@@ -53,64 +62,162 @@ void log_changes(const tls::CertificateStore::Changes& changes) {
 
 }  // namespace
 
-CertificateWatcher::CertificateWatcher(net::Loop& loop, std::shared_ptr<const config::Config> config)
+CertificateWatcher::CertificateWatcher(net::Loop& loop)
     : loop_(loop),
-      config_(std::move(config)),
       folders_(loop, [this](const std::string& folder, std::string_view name) { on_change(folder, name); }),
       timer_(base::Timer::calling<&CertificateWatcher::look>(this)) {}
 
-base::Result<void> CertificateWatcher::load() {
-    for (const config::ListenerConfig& listener : config_->listeners) {
-        if (auto made = make_context(listener); !made) return made;
-    }
-    if (stores_.empty()) return {};
-    watch_folders();
-    look_again_in(blind_ ? kBlindLookMs : kLookMs);
-    return {};
+std::shared_ptr<const tls::TicketKeys> CertificateWatcher::random_tickets() const {
+    const auto found = plan_.tickets.find("");
+    return found == plan_.tickets.end() ? nullptr : found->second;
 }
 
-base::Result<void> CertificateWatcher::make_context(const config::ListenerConfig& listener) {
+std::set<CertificateWatcher::Sources> CertificateWatcher::in_use() const {
+    std::set<Sources> all;
+    for (const auto& [sources, store] : plan_.stores)
+        all.insert(sources);
+    return all;
+}
+
+CertificateWatcher::Stores CertificateWatcher::read(const config::Config& config,
+                                                    const std::set<Sources>& known) {
+    Stores fresh;
+    for (const config::ListenerConfig& listener : config.listeners) {
+        if (!listener.tls || known.contains(listener.tls->certificates)) continue;
+        auto& store = fresh[listener.tls->certificates];
+        if (store != nullptr) continue;
+        store = std::make_shared<tls::CertificateStore>(listener.tls->certificates);
+        static_cast<void>(store->refresh());
+    }
+    return fresh;
+}
+
+base::Result<CertificateWatcher::Plan> CertificateWatcher::prepare(const config::Config& config,
+                                                                   const Stores& fresh) const {
+    Plan plan;
+    for (const config::ListenerConfig& listener : config.listeners) {
+        if (const auto planned = plan_listener(listener, fresh, plan); !planned)
+            return std::unexpected(planned.error());
+    }
+    return plan;
+}
+
+base::Result<void> CertificateWatcher::plan_listener(const config::ListenerConfig& listener,
+                                                     const Stores& fresh, Plan& plan) const {
+    plan.listeners.push_back({listener.name, listener.tls, {}});
     if (!listener.tls) {
-        contexts_.push_back(nullptr);
+        plan.contexts.push_back(nullptr);
         return {};
     }
-    const auto store = store_of(listener.tls->certificates);
+    Plan::Context& wanted = plan.listeners.back();
+    wanted.client_ca = state_of_file(listener.tls->client_ca);
+    const auto store = store_of(listener.tls->certificates, fresh, plan);
     if (store->size() == 0) return base::failure(tls::nothing_usable(listener));
     if (const std::string missing = tls::missing_default(listener, *store); !missing.empty())
         base::log_warning("{}", missing);
-    const auto tickets = tickets_of(listener.tls->ticket_keys);
-    if (!tickets)
+    const auto tickets = tickets_of(listener.tls->ticket_keys, plan);
+    if (!tickets) {
         return base::failure(
             fmt::format("listener {}: ticket_keys: {}", listener.name, tickets.error().message));
+    }
+    if (auto same = kept(wanted)) {
+        plan.contexts.push_back(std::move(same));
+        return {};
+    }
     auto context = tls::ServerContext::make(*listener.tls, listener.name, store, *tickets);
     if (!context)
         return base::failure(fmt::format("listener {}: {}", listener.name, context.error().message));
-    contexts_.push_back(std::move(*context));
+    plan.contexts.push_back(std::move(*context));
     return {};
 }
 
-std::shared_ptr<tls::CertificateStore> CertificateWatcher::store_of(const std::vector<std::string>& sources) {
-    auto& store = stores_[sources];
+/// A context that is in force and would be made the same way again. The stores and ticket keys in force are shared by
+/// every plan, so that the same settings mean the same objects.
+std::shared_ptr<const tls::ServerContext> CertificateWatcher::kept(const Plan::Context& wanted) const {
+    for (std::size_t i = 0; i < plan_.listeners.size(); ++i) {
+        const Plan::Context& known = plan_.listeners[i];
+        if (known.listener == wanted.listener && known.config == wanted.config &&
+            known.client_ca == wanted.client_ca)
+            return plan_.contexts[i];
+    }
+    return nullptr;
+}
+
+std::shared_ptr<tls::CertificateStore> CertificateWatcher::store_of(const Sources& sources,
+                                                                    const Stores& fresh, Plan& plan) const {
+    auto& store = plan.stores[sources];
     if (store != nullptr) return store;
-    store = std::make_shared<tls::CertificateStore>(sources);
-    log_problems(store->refresh().problems);
-    for (const std::string& source : sources)
-        entries_.insert(split_path(source));
+    if (const auto known = plan_.stores.find(sources); known != plan_.stores.end()) {
+        store = known->second;
+    } else {
+        store = fresh.at(sources);
+        log_problems(store->problems());
+    }
     return store;
 }
 
-base::Result<std::shared_ptr<tls::TicketKeys>> CertificateWatcher::tickets_of(const std::string& path) {
-    auto& tickets = tickets_[path];
+base::Result<std::shared_ptr<tls::TicketKeys>> CertificateWatcher::tickets_of(const std::string& path,
+                                                                              Plan& plan) const {
+    auto& tickets = plan.tickets[path];
     if (tickets != nullptr) return tickets;
+    if (const auto known = plan_.tickets.find(path); known != plan_.tickets.end())
+        return tickets = known->second;
     auto made = path.empty() ? tls::TicketKeys::random() : tls::TicketKeys::from_file(path);
     if (!made) return made;
-    if (!path.empty()) entries_.insert(split_path(path));
     return tickets = std::move(*made);
+}
+
+void CertificateWatcher::commit(Plan plan) {
+    // Random keys outlive the listeners that used them: these may come back.
+    if (const auto random = plan_.tickets.find(""); random != plan_.tickets.end())
+        plan.tickets.insert(*random);
+    std::swap(plan_, plan);
+    retire(plan);
+    name_entries();
+    watch_folders();
+    if (plan_.stores.empty()) {
+        base::TimerWheel::disarm(timer_);
+    } else {
+        look_again_in(blind_ ? kBlindLookMs : kLookMs);
+    }
+}
+
+base::Result<void> CertificateWatcher::load(const config::Config& config) {
+    auto plan = prepare(config, read(config, in_use()));
+    if (!plan) return std::unexpected(plan.error());
+    commit(std::move(*plan));
+    return {};
+}
+
+/// What of `before` is no longer in force.
+void CertificateWatcher::retire(const Plan& before) {
+    for (const auto& [sources, store] : before.stores) {
+        if (!plan_.stores.contains(sources)) retired_.push_back(store);
+    }
+    for (const auto& context : before.contexts) {
+        if (context != nullptr && std::ranges::find(plan_.contexts, context) == plan_.contexts.end())
+            retired_.push_back(context);
+    }
+}
+
+void CertificateWatcher::forget_retired() {
+    std::erase_if(retired_, [](const auto& one) { return one.use_count() <= 1; });
+}
+
+void CertificateWatcher::name_entries() {
+    entries_.clear();
+    for (const auto& [sources, store] : plan_.stores) {
+        for (const std::string& source : sources)
+            entries_.insert(split_path(source));
+    }
+    for (const auto& [path, tickets] : plan_.tickets) {
+        if (!path.empty()) entries_.insert(split_path(path));
+    }
 }
 
 std::vector<tls::ListedCertificate> CertificateWatcher::certificates() const {
     std::vector<tls::ListedCertificate> all;
-    for (const auto& [sources, store] : stores_) {
+    for (const auto& [sources, store] : plan_.stores) {
         auto listed = store->certificates();
         std::ranges::move(listed, std::back_inserter(all));
     }
@@ -132,7 +239,7 @@ void CertificateWatcher::on_change(const std::string& folder, std::string_view n
 void CertificateWatcher::look() {
     const std::uint64_t began = base::monotonic_ms();
     first_change_ms_ = 0;
-    for (const auto& [sources, store] : stores_)
+    for (const auto& [sources, store] : plan_.stores)
         log_changes(store->refresh());
     reread_tickets();
     watch_folders();
@@ -145,7 +252,7 @@ void CertificateWatcher::look_again_in(std::uint64_t ms) {
 }
 
 void CertificateWatcher::reread_tickets() {
-    for (const auto& [path, tickets] : tickets_) {
+    for (const auto& [path, tickets] : plan_.tickets) {
         if (path.empty()) continue;
         const auto reread = tickets->reread();
         std::string& logged = ticket_failures_[path];
@@ -161,7 +268,7 @@ void CertificateWatcher::reread_tickets() {
 
 void CertificateWatcher::watch_folders() {
     whole_folders_.clear();
-    for (const auto& [sources, store] : stores_) {
+    for (const auto& [sources, store] : plan_.stores) {
         const auto folders = store->folders();
         whole_folders_.insert(whole_folders_.end(), folders.begin(), folders.end());
     }

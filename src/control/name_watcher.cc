@@ -30,11 +30,13 @@ NameWatcher::NameWatcher(net::Loop& loop, std::function<void()> changed)
       resolver_(loop),
       timer_(base::Timer::calling<&NameWatcher::on_timer>(this)) {}
 
-void NameWatcher::watch(const config::Config& config) {
+void NameWatcher::watch(std::span<const config::Config* const> configs) {
     std::set<std::string> wanted;
-    for (const auto& pool : config.pools) {
-        for (const auto& server : pool.servers) {
-            if (!base::IpAddress::parse(server.host)) wanted.insert(server.host);
+    for (const config::Config* config : configs) {
+        for (const auto& pool : config->pools) {
+            for (const auto& server : pool.servers) {
+                if (!base::IpAddress::parse(server.host)) wanted.insert(server.host);
+            }
         }
     }
     std::erase_if(names_, [&](const auto& name) { return !wanted.contains(name.first); });

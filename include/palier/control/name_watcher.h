@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 
 namespace palier::control {
@@ -20,8 +21,8 @@ class NameWatcher {
     NameWatcher(const NameWatcher&) = delete;
     NameWatcher& operator=(const NameWatcher&) = delete;
 
-    /// Watches the names that `config` uses, and no others.
-    void watch(const config::Config& config);
+    /// Watches the names that these configurations use, and no others.
+    void watch(std::span<const config::Config* const> configs);
 
     [[nodiscard]] const pool::Addresses& addresses() const { return addresses_; }
     /// Whether every name has had its first answer, good or bad.

@@ -43,12 +43,12 @@ struct Watched {
     tls::Issued first = issue_for("a.example");
     net::Loop loop;
     std::shared_ptr<config::Config> config = std::make_shared<config::Config>();
-    CertificateWatcher watcher{loop, config};
+    CertificateWatcher watcher{loop};
 };
 
 TEST_CASE("listeners with TLS get a context, others none") {
     Watched watched;
-    REQUIRE(watched.watcher.load());
+    REQUIRE(watched.watcher.load(*watched.config));
     CHECK(watched.watcher.context(0) == nullptr);
     CHECK(watched.serial() == serial_of(watched.first));
     CHECK(watched.watcher.certificates().size() == 1);
@@ -56,7 +56,7 @@ TEST_CASE("listeners with TLS get a context, others none") {
 
 TEST_CASE("a renewed certificate is served within two seconds, replaced or written piece by piece") {
     Watched watched;
-    REQUIRE(watched.watcher.load());
+    REQUIRE(watched.watcher.load(*watched.config));
     const auto replaced = issue_for("a.example");
     watched.folder.replace("certs/a.pem", replaced.both());
     CHECK(watched.serves(replaced));
@@ -74,7 +74,7 @@ TEST_CASE("a renewed certificate is served within two seconds, replaced or writt
 
 TEST_CASE("a broken renewal is logged once, and the old certificate stays") {
     Watched watched;
-    REQUIRE(watched.watcher.load());
+    REQUIRE(watched.watcher.load(*watched.config));
     watched.folder.write("certs/a.pem", "-----BEGIN CERTIFICATE-----\n");
     const auto lines = [&] { return std::ranges::count(watched.err.text(), '\n'); };
     REQUIRE(test::run_until(watched.loop, [&] { return lines() != 0; }));
@@ -91,7 +91,7 @@ TEST_CASE("certificates come, and a directory may be swapped for another by its 
     watched.folder.write("2/a.pem", second.both());
     std::filesystem::create_directory_symlink("1", watched.folder.path("now"));
     watched.settings().certificates = {watched.folder.path("now")};
-    REQUIRE(watched.watcher.load());
+    REQUIRE(watched.watcher.load(*watched.config));
     CHECK(watched.serial() == serial_of(watched.first));
     const auto other = issue_for("b.example");
     watched.folder.write("1/b.pem", other.both());
@@ -109,7 +109,7 @@ TEST_CASE("a single file is watched, and its key beside it") {
     watched.folder.write("one/a.crt", watched.first.pem());
     watched.folder.write("one/a.key", watched.first.key_pem());
     watched.settings().certificates = {watched.folder.path("one/a.crt")};
-    REQUIRE(watched.watcher.load());
+    REQUIRE(watched.watcher.load(*watched.config));
     const auto second = issue_for("a.example");
     watched.folder.replace("one/a.crt", second.pem());
     watched.folder.replace("one/a.key", second.key_pem());
@@ -119,7 +119,7 @@ TEST_CASE("a single file is watched, and its key beside it") {
 TEST_CASE("listeners that name the same files share what is read of them") {
     Watched watched;
     watched.config->listeners.push_back(watched.config->listeners[1]);
-    REQUIRE(watched.watcher.load());
+    REQUIRE(watched.watcher.load(*watched.config));
     CHECK(watched.watcher.context(2) != nullptr);
     CHECK(watched.watcher.certificates().size() == 1);
 }
@@ -127,7 +127,7 @@ TEST_CASE("listeners that name the same files share what is read of them") {
 TEST_CASE("a file of ticket keys is read again when it changes") {
     Watched watched;
     watched.settings().ticket_keys = watched.folder.write("keys", std::string(80, 'a'));
-    REQUIRE(watched.watcher.load());
+    REQUIRE(watched.watcher.load(*watched.config));
     const auto before = tls::shake_hands(*watched.watcher.context(1), {.name = "a.example"});
     REQUIRE(before.session != nullptr);
     const auto resumes = [&] {
@@ -149,17 +149,17 @@ TEST_CASE("what keeps a listener from starting is an error with its name") {
     Watched watched;
     SECTION("no certificate") {
         watched.folder.remove("certs/a.pem");
-        CHECK(watched.watcher.load().error().message ==
+        CHECK(watched.watcher.load(*watched.config).error().message ==
               "listener https: there is no usable certificate in " + watched.folder.path("certs"));
     }
     SECTION("ciphers") {
         watched.settings().ciphers = "TYPO";
-        CHECK(watched.watcher.load().error().message ==
+        CHECK(watched.watcher.load(*watched.config).error().message ==
               "listener https: ciphers: OpenSSL does not know \"TYPO\"");
     }
     SECTION("ticket keys") {
         watched.settings().ticket_keys = watched.folder.path("gone");
-        CHECK(watched.watcher.load().error().message ==
+        CHECK(watched.watcher.load(*watched.config).error().message ==
               "listener https: ticket_keys: " + watched.folder.path("gone") + ": No such file or directory");
     }
 }

@@ -1,0 +1,98 @@
+// The supervisor as commands see it: control::Engine.
+#include "app/prepared.h"
+#include "app/supervisor.h"
+
+#include <utility>
+
+namespace palier::app {
+
+/// Between two configurations, what is published waits for the one that is coming.
+void Supervisor::republish(InForce in_force) {
+    if (coming_) {
+        held_back_.push_back(std::move(in_force));
+        return;
+    }
+    team_.publish(next_snapshot(), std::move(in_force));
+}
+
+void Supervisor::close_connections(std::shared_ptr<pool::ServerState> server, bool tunnels, InForce done) {
+    team_.close_connections(server, tunnels, std::move(done));
+}
+
+void Supervisor::ask_traffic(std::function<void(const control::Traffic&)> answer) {
+    team_.ask_traffic(std::move(answer));
+}
+
+std::string_view Supervisor::health_reason(const pool::ServerState& server) const {
+    return monitor_.reason(server);
+}
+
+void Supervisor::doubt_health(const pool::ServerState& server) {
+    monitor_.doubt(server);
+}
+
+void Supervisor::stop() {
+    begin_stop(config_->shutdown_grace);
+}
+
+void Supervisor::drain_self(config::Duration wait, InForce done) {
+    self_drained_ = true;
+    readiness_.drains(true);
+    const auto enabling = std::exchange(enabling_, {});
+    for (const auto& enabled : enabling)
+        enabled("palier is drained again");
+    if (gates_ == Gates::open)
+        loop_.timers().arm(drain_timer_, loop_.now_ms() + static_cast<std::uint64_t>(wait.count()));
+    team_.wind_down(true, std::move(done));
+}
+
+/// The grace of a drain is over. A change of the configuration that is under way has the listening sockets.
+void Supervisor::close_gates() {
+    if (changing()) {
+        loop_.timers().arm(drain_timer_, loop_.now_ms() + kChangeLookMs);
+        return;
+    }
+    gates_ = Gates::closing;
+    listening_.forget();
+    team_.publish(builder_.current(), Listening::WorkerLists(worker_count_), [this] {
+        gates_ = Gates::closed;
+        base::log_info("drained: the listeners are closed");
+        go_on_enabling();
+    });
+}
+
+void Supervisor::enable_self(std::function<void(std::string error)> done) {
+    base::TimerWheel::disarm(drain_timer_);
+    enabling_.push_back(std::move(done));
+    go_on_enabling();
+}
+
+/// As soon as nothing else is at the listening sockets.
+void Supervisor::go_on_enabling() {
+    if (enabling_.empty() || changing() || gates_ == Gates::closing) return;
+    auto enabling = std::exchange(enabling_, {});
+    if (gates_ == Gates::closed) {
+        if (const auto opened = open_gates(); !opened) {
+            for (const auto& enabled : enabling)
+                enabled(opened.error().message);
+            return;
+        }
+    }
+    self_drained_ = false;
+    readiness_.drains(false);
+    team_.wind_down(false, [enabling = std::move(enabling)] {
+        for (const auto& enabled : enabling)
+            enabled("");
+    });
+}
+
+base::Result<void> Supervisor::open_gates() {
+    auto plan = listening_.prepare(*config_);
+    if (!plan) return std::unexpected(plan.error());
+    listening_.commit(std::move(*plan));
+    gates_ = Gates::open;
+    team_.publish(builder_.current(), listening_.hand_out(*config_, certificates_.contexts()), [] {});
+    return {};
+}
+
+}  // namespace palier::app
