@@ -1,5 +1,6 @@
 // The command line (CLI11): which command, with what.
 #include "app/commands.h"
+#include "app/ctl_command.h"
 #include "app/demo_command.h"
 
 #include <algorithm>
@@ -35,14 +36,18 @@ int main(int argc, char** argv) {
         ->check(CLI::Range(0, 65535));
     demo->add_flag("--print-config", demo_options.print_config, "print the proxy's configuration and exit");
 
+    app.add_subcommand("ctl", "give a command to a running palier; see palier ctl --help");
     auto* version = app.add_subcommand("version", "print the version");
 
     const std::string_view command = argc > 1 ? argv[1] : "";
+    // Its words are the control socket's, not this command line's.
+    if (command == "ctl") return ctl_command({argv + 2, argv + argc});
     const auto commands = app.get_subcommands({});
     const bool known =
         std::ranges::any_of(commands, [&](const CLI::App* one) { return one->get_name() == command; });
     if (!command.empty() && !command.starts_with('-') && !known) {
-        fmt::print(stderr, "palier: there is no command \"{}\"; there are run, check, demo and version\n",
+        fmt::print(stderr,
+                   "palier: there is no command \"{}\"; there are run, check, demo, ctl and version\n",
                    command);
         return kUsage;
     }

@@ -12,7 +12,7 @@
 namespace palier::net {
 namespace {
 
-constexpr int kLockAttempts = 100;
+constexpr int kLockAttempts = 25;
 constexpr timespec kBetweenAttempts{.tv_sec = 0, .tv_nsec = 10'000'000};
 constexpr mode_t kFolderMode = 0755;
 

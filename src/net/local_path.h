@@ -32,7 +32,7 @@ class LocalAddress {
 [[nodiscard]] base::Result<void> make_folder_of(const std::string& path);
 
 /// Keeps other holders of the folder that `path` is in away, for its own life. Only advice: whoever else locks the folder
-/// holds it up for a second at most.
+/// holds it up for a moment only.
 class FolderLock {
   public:
     explicit FolderLock(const std::string& path);

@@ -1,0 +1,105 @@
+#include "app/ctl_output.h"
+
+#include "app/ctl_json.h"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include <fmt/format.h>
+
+namespace palier::app {
+namespace {
+
+using nlohmann::json;
+
+using Keys = std::vector<std::string_view>;
+
+bool is_list_of_objects(const json& value) {
+    return value.is_array() && !value.empty() &&
+           std::ranges::all_of(value, [](const json& one) { return one.is_object(); });
+}
+
+/// The keys of an object: those of `first` that it has, then the others.
+Keys ordered_keys(const json& object, const Keys& first) {
+    Keys keys;
+    for (const std::string_view key : first) {
+        if (object.contains(key)) keys.push_back(key);
+    }
+    for (const auto& entry : object.items()) {
+        if (std::ranges::find(keys, std::string_view(entry.key())) == keys.end()) {
+            keys.push_back(entry.key());
+        }
+    }
+    return keys;
+}
+
+/// key  value, a line each; of a list of objects, a line for each of them.
+std::string pairs_text(const json& object, const Keys& first, const Palette& palette) {
+    TextTable table({{.title = ""}, {.title = ""}});
+    for (const std::string_view key : ordered_keys(object, first)) {
+        const json& value = *object.find(key);
+        if (!is_list_of_objects(value)) {
+            if (const std::string text = brief(key, value); !text.empty())
+                table.add({{.text = title_of(key), .tone = Tone::faint}, {.text = text}});
+            continue;
+        }
+        std::string title = title_of(key);
+        for (const json& one : value)
+            table.add({{.text = std::exchange(title, ""), .tone = Tone::faint}, {.text = brief(one)}});
+    }
+    return table.text(palette);
+}
+
+std::string status_text(const json& result, const Palette& palette) {
+    return pairs_text(result,
+                      {"version", "pid", "uptime_ms", "ready", "obstacles", "generation", "workers",
+                       "connections", "exchanges", "tunnels"},
+                      palette);
+}
+
+std::string reload_text(const json& result, const Palette& palette) {
+    struct Kind {
+        std::string_view key;
+        char sign;
+        Tone tone;
+    };
+    static constexpr std::array kKinds{Kind{"added", '+', Tone::good}, Kind{"changed", '~', Tone::warning},
+                                       Kind{"removed", '-', Tone::bad}};
+    const json& changes = object_at(result, "changes");
+    std::string text;
+    for (const Kind& kind : kKinds) {
+        for (const json& change : list_at(changes, kind.key))
+            text += palette.paint(fmt::format("{} {}", kind.sign, brief(change)), kind.tone) + '\n';
+    }
+    for (const json& change : list_at(changes, "needs_restart"))
+        text += palette.paint(fmt::format("! {}: needs a restart", brief(change)), Tone::warning) + '\n';
+    if (text.empty()) text = "nothing changes\n";
+    json rest = result;
+    rest.erase("changes");
+    return text + pairs_text(rest, {"generation", "closes", "dry_run"}, palette);
+}
+
+std::string help_text(const json& result, const Palette& palette) {
+    std::string text;
+    for (const json& command : list_at(result, "commands"))
+        text += fmt::format("{}\n    {}\n", palette.paint(text_at(command, "usage"), Tone::strong),
+                            text_at(command, "about"));
+    return text;
+}
+
+}  // namespace
+
+std::string result_text(std::string_view command, const json& result, const Palette& palette) {
+    json rest = result;
+    for (const char* key : {"done", "ok", "error", "warning"})
+        rest.erase(key);
+    if (rest.contains("pools") && command == "pools") return pools_text(rest, palette);
+    if (rest.contains("certificates")) return certificates_text(rest, palette);
+    if (command == "status") return status_text(rest, palette);
+    if (rest.contains("changes")) return reload_text(rest, palette);
+    if (command == "help") return help_text(rest, palette);
+    return pairs_text(rest, {}, palette);
+}
+
+}  // namespace palier::app
