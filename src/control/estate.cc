@@ -1,5 +1,7 @@
 #include "palier/control/estate.h"
 
+#include "palier/pool/standing.h"
+
 #include <algorithm>
 #include <array>
 #include <optional>
@@ -147,12 +149,26 @@ base::Result<Estate> Estate::decoded(std::string_view bytes, std::span<const int
 
 void note_standing(const proxy::Snapshot& snapshot, Estate& estate) {
     for (const auto& pool : snapshot.pools) {
-        if (pool->state->held_by_passive.load()) estate.held_by_passive.insert(pool->state->name);
+        if (pool::held_by_passive(*pool)) estate.held_by_passive.insert(pool->state->name);
         for (const pool::Server& server : pool->servers) {
             estate.servers[server.state->name] = {
                 .health = server.state->health.load(),
                 .since_ms = server.state->health_since_ms.load(),
                 .slow_start_from_ms = server.state->slow_start_from_ms.load()};
+        }
+    }
+}
+
+void restore_standing(Estate& estate, const proxy::Snapshot& snapshot) {
+    for (const auto& pool : snapshot.pools) {
+        if (estate.held_by_passive.erase(pool->state->name) != 0)
+            pool->state->held_by_passive.store(pool->era);
+        for (const pool::Server& server : pool->servers) {
+            const auto former = estate.servers.extract(server.state->name);
+            if (former.empty()) continue;
+            server.state->former_health.store(former.mapped().health);
+            server.state->health_since_ms.store(former.mapped().since_ms);
+            server.state->slow_start_from_ms.store(former.mapped().slow_start_from_ms);
         }
     }
 }

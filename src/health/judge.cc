@@ -31,6 +31,12 @@ void Judge::doubt() {
     in_row_ = 0;
 }
 
+void Judge::resume(Health standing) {
+    const bool in_use = standing == Health::up || standing == Health::falling;
+    state_ = in_use ? Health::up : Health::down;
+    in_row_ = 0;
+}
+
 bool Judge::usable(Health state, const config::HealthConfig& config) {
     switch (state) {
         case Health::unknown:

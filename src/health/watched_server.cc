@@ -33,9 +33,20 @@ WatchedServer::WatchedServer(WatchShared& shared, std::shared_ptr<const pool::Po
       timer_(base::Timer::calling<&WatchedServer::on_turn_come>(this)),
       since_ms_(loop().now_ms()),
       trusted_(trusted) {
+    take_up_former();
     server().state->health.store(judge_.state());
     server().state->health_since_ms.store(since_ms_);
     hold_or_release();
+}
+
+/// What a palier before this one found, if it told.
+void WatchedServer::take_up_former() {
+    pool::ServerState& state = *server().state;
+    const Health former = state.former_health.exchange(Health::unprobed);
+    if (former == Health::unprobed || former == Health::unknown) return;
+    judge_.resume(former);
+    since_ms_ = std::min(since_ms_, state.health_since_ms.load());
+    reason_ = "as the palier before this one found it";
 }
 
 bool WatchedServer::renew(std::shared_ptr<const pool::PoolSnapshot> pool, std::size_t index) {

@@ -74,6 +74,7 @@ class WatchedServer final : public net::Deferred, private ProbeUser {
     void on_result(const Result& result) override;
     void on_local_failure(std::string_view why) override;
 
+    void take_up_former();
     [[nodiscard]] bool become(pool::Health former, bool bad);
     void hold_or_release();
     void arm_next();

@@ -60,5 +60,8 @@ struct Estate {
 
 /// Fills in where servers and pools stand.
 void note_standing(const proxy::Snapshot& snapshot, Estate& estate);
+/// Has the servers and pools of `snapshot`, which nobody watches yet, go on from there; what is used is taken out of the
+/// estate.
+void restore_standing(Estate& estate, const proxy::Snapshot& snapshot);
 
 }  // namespace palier::control

@@ -28,6 +28,8 @@ class Judge {
 
     /// As if it had just gone down.
     void doubt();
+    /// Goes on where another judge stood; what its last results were is forgotten.
+    void resume(pool::Health standing);
 
     /// Whether a server in this state may be used.
     [[nodiscard]] static bool usable(pool::Health state, const config::HealthConfig& config);

@@ -67,6 +67,8 @@ struct ServerState {
     std::atomic<bool> held_down{false};             // by probes: not usable
     std::atomic<bool> used_unprobed{false};         // it was in use before it had probes
     std::atomic<std::uint64_t> health_since_ms{0};  // monotonic, when `health` last went up or down
+    /// What the palier before this one found; taken up, with health_since_ms, when probes begin.
+    std::atomic<Health> former_health{Health::unprobed};
 
     // What live traffic shows. A server is ejected while ejected_until_ms is not 0; once that time has come
     // it gets one request on trial, whose outcome ends the ejection or renews it.

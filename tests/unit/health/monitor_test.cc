@@ -338,3 +338,29 @@ TEST_CASE(
     watch({"127.0.0.1"});
     CHECK(state(0).held_down.load());  // what was before it was down
 }
+
+TEST_CASE(
+    "what the palier before found is gone on with: no server waits outside again, or is let in unasked") {
+    for (const bool was_up : {true, false}) {
+        CAPTURE(was_up);
+        Ground ground;
+        Front front(ground.loop);
+        front.well = !was_up;
+        auto config = ground.pool(front);
+        config.health->rise = config.health->fall = 2;
+        config.health->start_up = !was_up;
+        ground.shared.emplace(config);
+        ground.state().former_health.store(was_up ? Health::falling : Health::rising);
+        ground.state().health_since_ms.store(17);
+        ground.watch(config);
+        CHECK(ground.monitor->settled());
+        CHECK(ground.state().health.load() == (was_up ? Health::up : Health::down));
+        CHECK(ground.state().held_down.load() == !was_up);
+        CHECK(ground.state().health_since_ms.load() == 17);
+        CHECK(ground.reason() == "as the palier before this one found it");
+        // It takes as many results as ever to make it another.
+        REQUIRE(ground.comes_to(was_up ? Health::falling : Health::rising));
+        REQUIRE(ground.comes_to(was_up ? Health::down : Health::up));
+        CHECK(ground.state().former_health.load() == Health::unprobed);
+    }
+}
