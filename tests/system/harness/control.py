@@ -31,12 +31,13 @@ class Control:
     def read_line(self) -> dict:
         """The next line of a reply; ConnectionEnded when there is none."""
         while b"\n" not in self._received:
+            was_reset = False
             try:
                 data = self.socket.recv(65536)
             except ConnectionResetError:
-                data = b""
+                data, was_reset = b"", True
             if not data:
-                raise ConnectionEnded(f"the control socket was closed after {self._received!r}")
+                raise ConnectionEnded(self._received, was_reset)
             self._received += data
         line, self._received = self._received.split(b"\n", 1)
         value = json.loads(line)
