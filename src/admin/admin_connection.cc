@@ -90,7 +90,7 @@ AdminConnection::Verdict AdminConnection::read_head() {
 
 void AdminConnection::answer(const http::RequestHead& request) {
     const bool has_body = request.body.framing == http::Framing::chunked || request.body.length > 0;
-    keep_alive_ = request.keep_alive && request.minor >= 1 && !has_body;
+    keep_alive_ = request.keep_alive && request.minor >= 1 && !has_body && !listener_.handed_over_;
     begin_writing(answer_to(listener_.pages_, request), request.method == http::Method::head);
 }
 

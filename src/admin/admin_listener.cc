@@ -28,11 +28,22 @@ base::Result<void> AdminListener::listen(std::string_view address) {
         error.message = "admin: " + error.message;
         return std::unexpected(std::move(error));
     }
-    address_ = net::bound_address(*descriptor);
-    Acceptor& acceptor = *this;
-    listener_ = std::make_unique<net::Listener>(loop_, *descriptor, acceptor);
-    base::log_info("admin on {}", address_.to_string());
+    adopt(*descriptor);
     return {};
+}
+
+void AdminListener::adopt(int descriptor) {
+    descriptor_ = descriptor;
+    address_ = net::bound_address(descriptor);
+    Acceptor& acceptor = *this;
+    listener_ = std::make_unique<net::Listener>(loop_, descriptor, acceptor);
+    base::log_info("admin on {}", address_.to_string());
+}
+
+void AdminListener::hand_over() {
+    handed_over_ = true;
+    descriptor_ = -1;
+    if (listener_) listener_->close();
 }
 
 void AdminListener::on_accept(int descriptor, const base::SocketAddress& /*peer*/) {

@@ -38,6 +38,13 @@ class AdminListener : private net::Listener::Acceptor {
 
     /// Listens on `address`, which is Config::admin and not "". The error names the key.
     [[nodiscard]] base::Result<void> listen(std::string_view address);
+    /// Takes a socket that listens already, another palier's.
+    void adopt(int descriptor);
+    /// Another palier has the socket: closes it, and tells clients to go there with their next answer.
+    void hand_over();
+
+    /// The listening socket, for another palier; -1 before it listens.
+    [[nodiscard]] int descriptor() const { return descriptor_; }
 
     /// Where it listens, once it does.
     [[nodiscard]] const base::SocketAddress& address() const { return address_; }
@@ -62,7 +69,9 @@ class AdminListener : private net::Listener::Acceptor {
     http::RequestParser parser_;  // of all connections
     base::WallClock clock_;
     base::SocketAddress address_;
+    int descriptor_ = -1;  // the listener's
     std::unique_ptr<net::Listener> listener_;
+    bool handed_over_ = false;
     base::Timer resume_timer_ = base::Timer::calling<&AdminListener::resume>(this);
     Connections connections_;
 };

@@ -343,5 +343,26 @@ TEST_CASE("an address that is taken or none is an error that names the key") {
     CHECK(other.listen("localhost").error().message.starts_with("admin: "));
 }
 
+TEST_CASE("another palier takes the socket, and clients are told to go there") {
+    Serving old;
+    Client known = old.client();
+    known.send("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+    REQUIRE(old.until_has(known, "200 OK"));
+    Serving next;
+    next.listener.adopt(::fcntl(old.listener.descriptor(), F_DUPFD_CLOEXEC, 0));
+    old.listener.hand_over();
+    CHECK(old.listener.descriptor() == -1);
+    CHECK(next.listener.address().port() == old.listener.address().port());
+
+    known.send("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+    REQUIRE(old.until_ended(known));
+    CHECK(known.count("200 OK") == 2);
+    CHECK(known.count("Connection: close") == 1);
+    Client again(old.listener.address());
+    again.send("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+    REQUIRE(next.until_has(again, "200 OK"));
+    CHECK(next.asked == 1);
+}
+
 }  // namespace
 }  // namespace palier::admin
