@@ -22,26 +22,42 @@ json failures_of(const RolloutRecord& record) {
     return failures;
 }
 
+/// Unlike the library, which makes numbers of booleans and nothing of null.
+template <typename Number>
+Number number_in(const json& object, const char* key) {
+    const json& value = object.at(key);
+    if (!value.is_number_integer())
+        throw json::type_error::create(302, fmt::format("{} is no number", key), &value);
+    return value.get<Number>();
+}
+
+const json& table_in(const json& object, const char* key) {
+    const json& value = object.at(key);
+    if (!value.is_object()) throw json::type_error::create(302, fmt::format("{} is no table", key), &value);
+    return value;
+}
+
 RolloutRecord::At at_of(const json& object) {
+    const bool with_hook = object.contains("hook");
     return {.step = object.at("step"),
             .drained = object.at("drained"),
-            .hook = object.value("hook", 0),
-            .hook_born = object.value("hook_born", "")};
+            .hook = with_hook ? number_in<int>(object, "hook") : 0,
+            .hook_born = with_hook ? object.at("hook_born").get<std::string>() : ""};
 }
 
 RolloutRecord read(const json& object) {
     RolloutRecord record;
     record.options = object.at("options").get<OptionTexts>();
-    record.uid = object.at("uid");
-    record.pid = object.at("pid");
-    record.started_ms = object.at("started_ms");
+    record.uid = number_in<std::uint32_t>(object, "uid");
+    record.pid = number_in<std::int32_t>(object, "pid");
+    record.started_ms = number_in<std::int64_t>(object, "started_ms");
     record.order = object.at("order").get<std::vector<std::string>>();
     record.done = object.at("done").get<std::vector<std::string>>();
-    for (const auto& [server, why] : object.at("skipped").items())
+    for (const auto& [server, why] : table_in(object, "skipped").items())
         record.skipped[server] = why;
-    for (const auto& [server, at] : object.at("at").items())
+    for (const auto& [server, at] : table_in(object, "at").items())
         record.at[server] = at_of(at);
-    for (const json& failure : object.at("failed")) {
+    for (const json& failure : object.at("failed").get<std::vector<json>>()) {
         record.failed.push_back({.server = failure.at("server"),
                                  .step = failure.at("step"),
                                  .why = failure.at("why"),
@@ -116,13 +132,9 @@ json RolloutRecord::standing() const {
     json left_out = json::array();
     for (const auto& [server, why] : skipped)
         left_out.push_back({{"server", server}, {"why", why}});
-    return {{"done", done},
-            {"failed", failures_of(*this)},
-            {"skipped", left_out},
-            {"at", places},
-            {"untouched", untouched()},
-            {"drained", drained()},
-            {"started_ms", started_ms}};
+    return {
+        {"updated", done},          {"failed", failures_of(*this)}, {"skipped", left_out},     {"at", places},
+        {"untouched", untouched()}, {"drained", drained()},         {"started_ms", started_ms}};
 }
 
 std::string birth_of_process(int pid) {

@@ -47,7 +47,7 @@ class Rollouts {
     /// What stands against an upgrade: "a roll-out of web is under way (front2, step hook)"; "": nothing.
     [[nodiscard]] std::string under_way() const;
 
-    /// {"state":"running","done":[…],"at":[{"server":…,"step":…,"drained":…}],"failed":[…],"skipped":[…],"untouched":[…],
+    /// {"state":"running","updated":[…],"at":[{"server":…,"step":…,"drained":…}],"failed":[…],"skipped":[…],"untouched":[…],
     /// "drained":[…]}, or {"state":"none"}; other states are interrupted, stopped and unreadable.
     [[nodiscard]] nlohmann::json status(const std::string& pool) const;
 
