@@ -56,8 +56,8 @@ base::Result<bool> read_value(const json& value, std::type_identity<bool>) {
 }
 
 base::Result<std::uint32_t> read_value(const json& value, std::type_identity<std::uint32_t>) {
-    if (value.is_number_unsigned() && value.get<std::uint64_t>() <= kHeaviest)
-        return value.get<std::uint32_t>();
+    const auto number = whole_number(value);
+    if (number && *number >= 0 && *number <= kHeaviest) return static_cast<std::uint32_t>(*number);
     return base::failure(fmt::format("its value is no number from 0 to {}", kHeaviest));
 }
 

@@ -3,9 +3,8 @@
 #include "palier/base/clock.h"
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
-#include <limits>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -58,10 +57,9 @@ base::Result<std::int64_t> time_in(const nlohmann::json& value, std::string_view
 template <typename Number>
 base::Result<Number> number_in(const nlohmann::json& object, const char* key) {
     const nlohmann::json* value = find(object, key);
-    // What is not negative comes as an unsigned number.
-    const bool unsigned_one = value != nullptr && value->is_number_unsigned();
-    if (unsigned_one && std::in_range<Number>(value->get<std::uint64_t>())) {
-        return static_cast<Number>(value->get<std::uint64_t>());
+    if (value != nullptr) {
+        if (const auto number = whole_number(*value); number && std::in_range<Number>(*number))
+            return static_cast<Number>(*number);
     }
     return base::failure(fmt::format("\"{}\" is missing or no number", key));
 }
@@ -74,6 +72,15 @@ base::Result<std::string> text_in(const nlohmann::json& object, const char* key)
 }
 
 }  // namespace
+
+std::optional<std::int64_t> whole_number(const nlohmann::json& value) {
+    if (value.is_number_unsigned()) {
+        const auto number = value.get<std::uint64_t>();
+        return std::in_range<std::int64_t>(number) ? std::optional(static_cast<std::int64_t>(number))
+                                                   : std::nullopt;
+    }
+    return value.is_number_integer() ? std::optional(value.get<std::int64_t>()) : std::nullopt;
+}
 
 std::int64_t wall_ms() {
     return static_cast<std::int64_t>(base::monotonic_ms()) + base::wall_offset_ms();

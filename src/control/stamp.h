@@ -22,6 +22,9 @@ namespace palier::control {
 /// The way back; a fraction may be missing or have up to nine digits. Nothing else than UTC, written "Z".
 [[nodiscard]] std::optional<std::int64_t> parse_time(std::string_view text);
 
+/// The value as a number; none for what is none, has a fraction or does not fit.
+[[nodiscard]] std::optional<std::int64_t> whole_number(const nlohmann::json& value);
+
 /// {"uid":0,"pid":4711,"by":"anna","reason":"new kernel","at":"2026-…Z","until":null}
 [[nodiscard]] nlohmann::json json_of(const Stamp& stamp);
 /// The way back; other keys of `object` are no concern of it. The error says what is wrong with which key.

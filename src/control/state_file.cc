@@ -96,8 +96,16 @@ base::Result<std::optional<std::string>> StateFile::read(std::size_t most) const
 }
 
 std::string StateFile::obstacle() const {
-    if (::access(folder().c_str(), W_OK | X_OK) == 0) return "";
-    return fmt::format("{}: {}", folder(), reason());
+    const std::string place = folder();
+    struct stat facts {};
+    if (::stat(place.c_str(), &facts) == 0) {
+        if (!S_ISDIR(facts.st_mode)) {
+            errno = ENOTDIR;
+        } else if (::access(place.c_str(), W_OK | X_OK) == 0) {
+            return "";
+        }
+    }
+    return fmt::format("{}: {}", place, reason());
 }
 
 std::string StateFile::write(std::string_view text) const {
