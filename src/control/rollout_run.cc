@@ -96,6 +96,7 @@ void RolloutRun::begin_server(const std::string& name, const std::vector<std::st
     const config::ServerConfig& config = *find_server(ground_.engine.snapshot(), plan_.pool, name);
     RolloutServer::Callbacks callbacks{
         .on_step = [this](const RolloutServer& server, std::string_view detail) { on_step(server, detail); },
+        .on_hook = [this](const RolloutServer& server) { note(server); },
         .on_line = [this](const RolloutServer& server, net::Process::Stream stream,
                           std::string_view line) { on_line(server, stream, line); },
         .on_end = [this](const RolloutServer& server,
@@ -111,6 +112,11 @@ void RolloutRun::begin_server(const std::string& name, const std::vector<std::st
 }
 
 void RolloutRun::on_step(const RolloutServer& server, std::string_view detail) {
+    note(server);
+    tell(server.name(), text_of(server.step()), detail);
+}
+
+void RolloutRun::note(const RolloutServer& server) {
     RolloutRecord::At& at = plan_.record.at[server.name()];
     at.step = text_of(server.step());
     at.drained = server.drained();
@@ -119,7 +125,6 @@ void RolloutRun::on_step(const RolloutServer& server, std::string_view detail) {
         at.hook_born = at.hook == 0 ? "" : birth_of_process(at.hook);
     }
     keep(plan_.record.to_json());
-    tell(server.name(), at.step, detail);
 }
 
 void RolloutRun::on_line(const RolloutServer& server, net::Process::Stream stream, std::string_view line) {

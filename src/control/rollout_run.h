@@ -50,6 +50,7 @@ class RolloutRun final : public net::Deferred {
     [[nodiscard]] std::string reason_to_skip(const std::string& name) const;
 
     void on_step(const RolloutServer& server, std::string_view detail);
+    void note(const RolloutServer& server);
     void on_line(const RolloutServer& server, net::Process::Stream stream, std::string_view line);
     void on_end(const RolloutServer& server, const RolloutServer::End& end);
     void note_end(const std::string& name, const RolloutServer::End& end);

@@ -127,12 +127,18 @@ void RolloutServer::wait_for_others() {
 }
 
 void RolloutServer::drain(std::string_view detail) {
-    const std::string unkept = change_admin(pool::Admin::drained);
-    drained_ = true;
     deadline_ms_ = now_ms() + ms_of(options_.wait);
     told_in_flight_ = in_flight();
     told_ms_ = now_ms();
-    go_to(RolloutStep::drain, unkept.empty() ? detail : unkept);
+    take_out(RolloutStep::drain, detail);
+}
+
+/// What is kept says so first: whoever finds it drained then knows by whom, whenever palier was killed.
+void RolloutServer::take_out(RolloutStep step, std::string_view detail) {
+    drained_ = true;
+    go_to(step, detail);
+    const std::string unkept = change_admin(pool::Admin::drained);
+    if (!unkept.empty()) callbacks_.on_step(*this, unkept);
     publish(&RolloutServer::close_idle);
 }
 
@@ -185,10 +191,14 @@ void RolloutServer::run_hook(RolloutStep step) {
             if (!over()) callbacks_.on_line(*this, stream, line);
         },
         [this](const std::string& fault) { on_hook_end(fault); });
-    const auto started = hook->start(task_.place);
-    hook_pid_ = started ? hook->pid() : 0;
+    // Kept before it begins: a server whose hook was cut off is never taken for one that is as it was.
     go_to(step, options_.shell ? command : filled(command, task_.place));
-    if (started) return;
+    const auto started = hook->start(task_.place);
+    if (started) {
+        hook_pid_ = hook->pid();
+        callbacks_.on_hook(*this);
+        return;
+    }
     if (step == RolloutStep::undo) {
         on_hook_end(started.error().message);
     } else {
@@ -248,11 +258,8 @@ void RolloutServer::put_back(const std::string& why) {
 }
 
 void RolloutServer::back_out(const std::string& why) {
-    const std::string unkept = change_admin(pool::Admin::drained);
-    drained_ = true;
     deadline_ms_ = now_ms() + ms_of(options_.wait);
-    go_to(RolloutStep::back_out, unkept.empty() ? why : unkept);
-    publish(&RolloutServer::close_idle);
+    take_out(RolloutStep::back_out, why);
 }
 
 void RolloutServer::run_undo() {

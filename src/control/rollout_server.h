@@ -69,6 +69,7 @@ class RolloutServer {
 
     struct Callbacks {
         std::function<void(RolloutServer&, std::string_view detail)> on_step;  // it has begun, or goes on
+        std::function<void(RolloutServer&)> on_hook;                           // it runs: hook_pid() is known
         std::function<void(RolloutServer&, net::Process::Stream, std::string_view line)> on_line;
         std::function<void(RolloutServer&, const End&)> on_end;
     };
@@ -108,6 +109,7 @@ class RolloutServer {
 
     void wait_for_others();
     void drain(std::string_view detail);
+    void take_out(RolloutStep step, std::string_view detail);
     void wait_for_drained();
     void close_idle();
     void run_hook(RolloutStep step);

@@ -179,7 +179,9 @@ inline config::Config three_fronts() {
 
 struct RolloutFixture {
     explicit RolloutFixture(config::Config config = three_fronts())
-        : overlay(loop, "", [] {}), events(loop), engine(loop, overlay, std::move(config)) {
+        : overlay(loop, folder.file("state.json"), [] {}),
+          events(loop),
+          engine(loop, overlay, std::move(config)) {
         base::log_start(base::LogLevel::error);
         begin_anew();
     }

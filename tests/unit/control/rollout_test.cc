@@ -424,6 +424,15 @@ TEST_CASE_METHOD(RolloutFixture, "a palier that was killed knows of the roll-out
     CHECK(engine.admin("front2") == Admin::enabled);
 }
 
+TEST_CASE_METHOD(RolloutFixture, "that a hook begins is in the file before it does") {
+    const auto told = roll_out("cp " + overlay.file() + " " + folder.file("seen"), {{"servers", "front1"}});
+    REQUIRE(ended(told));
+    std::ifstream seen(folder.file("seen"));
+    const json at = json::parse(seen)["pools"]["web"]["rollout"]["at"]["front1"];
+    CHECK(at["step"] == "hook");
+    CHECK(at["drained"] == true);
+}
+
 TEST_CASE_METHOD(RolloutFixture, "a hook that outlived its palier is not joined by another") {
     control::RolloutRecord record;
     record.options = {{"run", "true"}, {"soak", "0s"}};
