@@ -91,10 +91,13 @@ base::Result<void> Listening::check_free(const Row& row, std::span<const Row> wa
     return net::check_free(row.address);
 }
 
+/// Where sockets listen already, as another palier's do, further ones get a share of what comes from the moment on in
+/// which they listen; that is left to commit(), after which nothing fails.
 base::Result<void> Listening::fill(Row& row, Plan& plan, std::span<const Row> wanted) const {
     if (auto free = check_free(row, wanted); !free) return free;
+    const bool joins = !row.descriptors.empty();
     while (row.descriptors.size() < workers_) {
-        const auto descriptor = net::listen_on(row.address, true);
+        const auto descriptor = joins ? net::bind_to(row.address, true) : net::listen_on(row.address, true);
         if (!descriptor) return std::unexpected(descriptor.error());
         plan.fresh_.push_back(*descriptor);
         row.descriptors.push_back(*descriptor);
@@ -138,6 +141,10 @@ void Listening::commit(Plan plan) {
         for (const int descriptor : row.descriptors) {
             if (own_.erase(descriptor) != 0) ::close(descriptor);
         }
+    }
+    for (const int descriptor : plan.fresh_) {
+        if (const auto listening = net::start_listening(descriptor); !listening)
+            base::log_error("{}: a worker gets no connections", listening.error().message);
     }
     own_.insert(plan.fresh_.begin(), plan.fresh_.end());
     plan.fresh_.clear();

@@ -58,10 +58,18 @@ Notifier::Notifier(const char* socket) : socket_(socket != nullptr ? socket : ""
 }
 
 void Notifier::send(std::string_view state, std::string_view status) const {
+    send_lines(fmt::format("{}\nSTATUS={}\n", state, status), state);
+}
+
+void Notifier::main_pid(int pid) const {
+    send_lines(fmt::format("MAINPID={}\n", pid), "the process that serves");
+}
+
+void Notifier::send_lines(std::string_view lines, std::string_view what) const {
     const auto address = address_of(socket_);
     if (!address) return;
-    const int error = send_datagram(*address, fmt::format("{}\nSTATUS={}\n", state, status));
-    if (error != 0) base::log_warning("{} not told to {}: {}", state, socket_, std::strerror(error));
+    const int error = send_datagram(*address, lines);
+    if (error != 0) base::log_warning("{} not told to {}: {}", what, socket_, std::strerror(error));
 }
 
 }  // namespace palier::app

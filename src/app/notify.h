@@ -16,9 +16,12 @@ class Notifier {
     /// READY=1 and STOPPING=1, each with a line of STATUS= for people. What cannot be sent is a warning.
     void ready(std::string_view status) const { send("READY=1", status); }
     void stopping(std::string_view status) const { send("STOPPING=1", status); }
+    /// MAINPID=: this process is the service's from now on, whoever was it before. Only the main one itself may say so.
+    void main_pid(int pid) const;
 
   private:
     void send(std::string_view state, std::string_view status) const;
+    void send_lines(std::string_view lines, std::string_view what) const;
 
     std::string socket_;  // as in the variable; "" for none
 };

@@ -14,6 +14,8 @@
 namespace palier::control {
 namespace {
 
+constexpr std::uint64_t kLeaveMs = 10'000;  // for the new one to be at the control socket's path
+
 std::string name_of(const HandOver::Successor& successor) {
     if (successor.pid == 0) return fmt::format("a palier {} elsewhere", successor.version);
     return fmt::format("process {} (palier {})", successor.pid, successor.version);
@@ -95,16 +97,24 @@ void HandOver::expect_within(std::uint64_t ms) {
 }
 
 void HandOver::on_late() {
-    give_up("it was not ready in time");
+    if (state_ == State::leaving) {
+        on_left();
+    } else {
+        give_up("it was not ready in time");
+    }
+}
+
+void HandOver::on_left() {
+    state_ = State::left;
+    close_channel();
+    hooks_.left();
 }
 
 void HandOver::on_events(std::uint32_t /*ready*/) {
     const Heard heard = hear(channel_);
     if (!heard.message && !heard.ended) return;
     if (state_ == State::leaving) {
-        state_ = State::left;
-        close_channel();
-        hooks_.left();
+        on_left();
         return;
     }
     if (heard.ended) {
@@ -117,13 +127,13 @@ void HandOver::on_events(std::uint32_t /*ready*/) {
 }
 
 void HandOver::on_ready() {
-    base::TimerWheel::disarm(late_timer_);
     hooks_.announce(successor_);
     if (!tell(channel_, "leaving")) {
         give_up("it ended when it was ready");
         return;
     }
     state_ = State::leaving;
+    loop_.timers().arm(late_timer_, loop_.now_ms() + kLeaveMs);
     commands_.refuse_changes(fmt::format("{} serves now, this palier ends; ask again", name_of(successor_)));
     base::log_info("{} has taken over", name_of(successor_));
     hooks_.leave(successor_);

@@ -26,7 +26,7 @@ std::shared_ptr<const proxy::Snapshot> SnapshotBuilder::build(std::shared_ptr<co
                                                               const pool::Decisions& decisions) {
     auto next = std::make_shared<proxy::Snapshot>();
     const bool same_config = current_ && current_->config == config;
-    next->generation = current_ ? current_->generation + 1 : 1;
+    next->generation = ++generation_;
     std::unordered_map<std::string_view, const std::shared_ptr<const pool::PoolSnapshot>*> former;
     if (current_) {
         for (const auto& pool : current_->pools)

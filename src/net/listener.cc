@@ -16,7 +16,8 @@ bool exhausted(int error) {
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-/// A socket bound to `address` that does not listen yet.
+}  // namespace
+
 base::Result<int> bind_to(const base::SocketAddress& address, bool reuse_port) {
     sockaddr_storage storage;
     const socklen_t length = address.to_sockaddr(storage);
@@ -39,14 +40,19 @@ base::Result<int> bind_to(const base::SocketAddress& address, bool reuse_port) {
     return descriptor;
 }
 
-}  // namespace
+base::Result<void> start_listening(int descriptor) {
+    if (::listen(descriptor, kBacklog) == 0) return {};
+    const int error = errno;
+    return base::system_failure("listen on " + bound_address(descriptor).to_string(), error);
+}
 
 base::Result<int> listen_on(const base::SocketAddress& address, bool reuse_port) {
     auto descriptor = bind_to(address, reuse_port);
-    if (!descriptor || ::listen(*descriptor, kBacklog) == 0) return descriptor;
-    const int error = errno;
+    if (!descriptor) return descriptor;
+    const auto listening = start_listening(*descriptor);
+    if (listening) return descriptor;
     ::close(*descriptor);
-    return base::system_failure("listen on " + address.to_string(), error);
+    return std::unexpected(listening.error());
 }
 
 base::Result<void> check_free(const base::SocketAddress& address) {

@@ -30,10 +30,15 @@ class SnapshotBuilder {
                                                                const pool::Addresses& addresses,
                                                                const pool::Decisions& decisions = {});
 
+    /// Counts on from another palier's generation; before the first build().
+    void count_on_from(std::uint64_t generation) { generation_ = generation; }
+
     /// Destroys what was replaced and is not in use any more; to be called now and then.
     void forget_retired();
     /// Snapshots and pools that were replaced and are still in use.
     [[nodiscard]] std::size_t retired() const { return retired_.size() + retired_pools_.size(); }
+    /// Pools and servers of which something is known.
+    [[nodiscard]] std::size_t states() const { return states_.size(); }
 
     /// The last one built.
     [[nodiscard]] const std::shared_ptr<const proxy::Snapshot>& current() const { return current_; }
@@ -42,6 +47,7 @@ class SnapshotBuilder {
     void retire_current(const proxy::Snapshot& next);
 
     pool::StateTable states_;
+    std::uint64_t generation_ = 0;  // the last one
     std::shared_ptr<const proxy::Snapshot> current_;
     std::vector<std::shared_ptr<const proxy::Snapshot>> retired_;
     std::vector<std::shared_ptr<const pool::PoolSnapshot>> retired_pools_;

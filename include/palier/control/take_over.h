@@ -65,6 +65,8 @@ class HandOver final : private net::Watcher {
 
     /// It has been asked for, and neither given up nor done.
     [[nodiscard]] bool under_way() const { return state_ == State::preparing; }
+    /// The other one serves, and has not said yet that the control socket's path is its own.
+    [[nodiscard]] bool leaving() const { return state_ == State::leaving; }
     /// For good.
     [[nodiscard]] bool done() const { return state_ == State::leaving || state_ == State::left; }
     [[nodiscard]] const Successor& successor() const { return successor_; }
@@ -81,6 +83,7 @@ class HandOver final : private net::Watcher {
     [[nodiscard]] std::string refusal(const Request& request) const;
     void on_events(std::uint32_t ready) override;
     void on_ready();
+    void on_left();
     void on_late();
     void close_channel();
 

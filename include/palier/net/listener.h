@@ -12,6 +12,9 @@ namespace palier::net {
 /// Binds and listens; port 0 takes a free one, which bound_address() tells. `reuse_port`: let other sockets
 /// of this process share the port. Thread: any. Returns the descriptor.
 [[nodiscard]] base::Result<int> listen_on(const base::SocketAddress& address, bool reuse_port);
+/// The first half of it: bound, but nobody comes to it before start_listening(). Thread: any.
+[[nodiscard]] base::Result<int> bind_to(const base::SocketAddress& address, bool reuse_port);
+[[nodiscard]] base::Result<void> start_listening(int descriptor);
 /// Fails where another socket listens on `address` already, whatever it would share. Thread: any.
 [[nodiscard]] base::Result<void> check_free(const base::SocketAddress& address);
 /// The address that `descriptor` is bound to.
