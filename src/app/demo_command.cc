@@ -11,6 +11,7 @@
 #include "palier/tls/self_signed.h"
 
 #include <array>
+#include <cstdlib>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -90,6 +91,13 @@ base::Result<MemoryFile> make_certificate() {
     return MemoryFile::holding(*pem);
 }
 
+/// Of a demo on this port; the user's own folder, where there is one.
+std::string control_socket(std::uint16_t port) {
+    const char* folder = std::getenv("XDG_RUNTIME_DIR");
+    return fmt::format("{}/palier-demo-{}.sock", folder != nullptr && *folder != '\0' ? folder : "/tmp",
+                       port);
+}
+
 int refuse(const std::string& message) {
     fmt::print(stderr, "palier: {}\n", message);
     return kRefused;
@@ -111,10 +119,11 @@ int demo_command(const DemoOptions& options) {
     if (!certificate) return refuse(certificate.error().message);
     auto config = config::load_text(demo::config_text(*ports, addresses, certificate->path()), "demo", ".");
     if (!config) return refuse(config.error().front().to_string());
+    const std::string socket = config->control_socket = control_socket(ports->http);
     fronts.start();
     Supervisor supervisor(std::move(*config));
     if (const auto started = supervisor.start(); !started) return refuse(started.error().message);
-    fmt::print("{}", demo::what_to_try("palier", *ports, addresses));
+    fmt::print("{}", demo::what_to_try("palier", *ports, addresses, socket));
     std::fflush(stdout);
     supervisor.run();
     return kDone;

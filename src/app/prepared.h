@@ -8,6 +8,7 @@
 #include "palier/control/certificate_watcher.h"
 #include "palier/control/reload.h"
 #include "palier/proxy/access_log.h"
+#include "palier/proxy/snapshot.h"
 
 #include <cstdint>
 #include <memory>
@@ -31,6 +32,7 @@ struct Prepared {
     // Once it is committed.
     enum class Step : std::uint8_t { names, probes } step = Step::names;  // what is waited for
     std::uint64_t until_ms = 0;                                           // and for how long; monotonic
+    std::shared_ptr<const proxy::Snapshot> snapshot;                      // as of the second step
     control::Reload::Subject::Committed in_force;
 };
 

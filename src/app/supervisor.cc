@@ -46,7 +46,8 @@ Supervisor::Supervisor(config::Config config, Source source)
       listening_(worker_count_),
       team_(mailbox_),
       events_(loop_),
-      reload_(mailbox_, *this, events_) {}
+      reload_(mailbox_, *this, events_),
+      rollouts_(*this, overlay_, events_, loop_) {}
 
 Supervisor::~Supervisor() = default;
 
@@ -70,6 +71,7 @@ base::Result<void> Supervisor::start() {
     // Without the first results of the probes there may be no server to use. Clients wait for as long in the queues of
     // the listening sockets.
     settle([this] { return monitor_.settled(); });
+    rollouts_.report();
     serve();
     return {};
 }
@@ -127,6 +129,7 @@ void Supervisor::add_commands() {
                                       .certificates = certificates_,
                                       .readiness = readiness_,
                                       .config_file = source_.file});
+    rollouts_.add_commands(commands_);
     commands_.add(reload_.command());
     commands_.add_help();
 }
@@ -220,6 +223,7 @@ void Supervisor::begin_stop(config::Duration grace) {
     const std::string_view how = grace.count() == 0 ? "at once" : "exchanges in flight may finish";
     base::log_info("stopping: {}", how);
     notifier_.stopping(how);
+    rollouts_.stop();
     team_.stop(grace);
 }
 

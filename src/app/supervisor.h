@@ -22,6 +22,7 @@
 #include "palier/control/overlay.h"
 #include "palier/control/readiness.h"
 #include "palier/control/reload.h"
+#include "palier/control/rollout.h"
 #include "palier/control/snapshot_builder.h"
 #include "palier/health/monitor.h"
 #include "palier/net/loop.h"
@@ -33,6 +34,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace palier::app {
@@ -104,7 +106,7 @@ class Supervisor final : private control::Engine, private control::Reload::Subje
     [[nodiscard]] base::Result<control::Reload::Loader> loader() const override;
     [[nodiscard]] base::Result<control::Difference> prepare(control::Candidate candidate,
                                                             bool dry_run) override;
-    void drop() override;
+    std::uint64_t drop() override;
     void count_closed(std::function<void(std::uint64_t)> answer) override;
     void commit(Committed in_force) override;
 
@@ -113,6 +115,7 @@ class Supervisor final : private control::Engine, private control::Reload::Subje
     [[nodiscard]] bool changing() const { return prepared_ || coming_; }
     void on_change_timer();
     void put_in_force();
+    void switch_log(std::unique_ptr<proxy::AccessLogWriter> writer);
 
     std::shared_ptr<const config::Config> config_;  // in force
     const Source source_;
@@ -133,6 +136,7 @@ class Supervisor final : private control::Engine, private control::Reload::Subje
     base::Timer drain_timer_;
     base::Timer change_timer_;
     std::unique_ptr<proxy::AccessLogWriter> log_writer_;
+    std::jthread log_closer_;  // closes the one before
     std::unique_ptr<admin::AdminListener> admin_;
     std::unique_ptr<admin::AdminListener> former_admin_;  // to be destroyed between two turns
     Listening listening_;
@@ -153,6 +157,7 @@ class Supervisor final : private control::Engine, private control::Reload::Subje
     control::Events events_;
     control::CommandTable commands_;
     control::Reload reload_;
+    control::Rollouts rollouts_;
     std::unique_ptr<control::ControlSocket> control_;
 };
 

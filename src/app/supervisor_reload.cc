@@ -121,9 +121,10 @@ base::Result<void> Supervisor::try_outward(const Prepared& prepared) const {
     return gates_ == Gates::open ? listening_.check(next) : base::Result<void>{};
 }
 
-void Supervisor::drop() {
+std::uint64_t Supervisor::drop() {
     prepared_.reset();
     go_on_enabling();
+    return builder_.current()->generation;
 }
 
 void Supervisor::count_closed(std::function<void(std::uint64_t)> answer) {
@@ -146,7 +147,7 @@ void Supervisor::on_change_timer() {
     const bool in_time = base::monotonic_ms() < coming_->until_ms && !stopping_;
     if (coming_->step == Prepared::Step::names && (names_.settled() || !in_time)) {
         config_ = coming_->config;
-        static_cast<void>(next_snapshot());
+        coming_->snapshot = next_snapshot();
         coming_->step = Prepared::Step::probes;
         coming_->until_ms = base::monotonic_ms() + kSettleMs;
     }
@@ -171,7 +172,7 @@ void Supervisor::put_in_force() {
     };
     names_.watch(std::array{config_.get()});
     certificates_.commit(std::move(next->certificates));
-    const auto snapshot = next_snapshot();
+    const auto snapshot = held_back.empty() ? next->snapshot : next_snapshot();
     if (next->listening) {
         listening_.commit(std::move(*next->listening));
         team_.publish(snapshot, listening_.hand_out(*config_, certificates_.contexts()), std::move(done));
@@ -180,9 +181,22 @@ void Supervisor::put_in_force() {
     }
     team_.limit_clients(most_clients());
     set_log_level();
-    if (next->new_admin) former_admin_ = std::exchange(admin_, std::move(next->admin));
+    if (next->new_log) switch_log(std::move(next->log_writer));
+    if (next->new_admin) {
+        former_admin_ = std::exchange(admin_, std::move(next->admin));
+    } else if (admin_) {
+        admin_->set_timeouts(config_->timeouts);
+    }
     overlay_.check_against(*config_);
     go_on_enabling();
+}
+
+/// The former writer ends on a thread of its own: it waits for a reader who is slow to take the last lines.
+void Supervisor::switch_log(std::unique_ptr<proxy::AccessLogWriter> writer) {
+    const auto former = std::make_shared<std::unique_ptr<proxy::AccessLogWriter>>(std::move(log_writer_));
+    log_writer_ = std::move(writer);
+    team_.log_to(log_writer_.get(),
+                 [this, former] { log_closer_ = std::jthread([ends = std::move(*former)] {}); });
 }
 
 }  // namespace palier::app

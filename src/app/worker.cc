@@ -47,7 +47,7 @@ void Worker::start() {
 }
 
 void Worker::run() {
-    if (core_.access_log.enabled()) on_log_timer();
+    on_log_timer();
     loop_.run();
     core_.access_log.flush();
     core_.pools.close_idle();
@@ -82,6 +82,14 @@ void Worker::publish(std::shared_ptr<const proxy::Snapshot> snapshot, std::vecto
 
 void Worker::set_max_connections(std::size_t most) {
     mailbox_.post([this, most] { gates_.set_max_connections(most); });
+}
+
+void Worker::log_to(proxy::AccessLogWriter* writer, Done done) {
+    mailbox_.post([this, writer, done = std::move(done)]() mutable {
+        core_.access_log.set_writer(writer);
+        on_log_timer();
+        done();
+    });
 }
 
 void Worker::server_down(std::shared_ptr<pool::ServerState> server, bool cut_off) {
@@ -177,6 +185,11 @@ void Worker::on_grace_over() {
         cut_all();
         return;
     }
+    if (core_.exchanges > 0) {
+        base::log_warning(
+            "worker {}: {} exchanges, {} of them tunnels, cut at the end of the hand-over's grace", index_,
+            core_.exchanges, core_.tunnels);
+    }
     visit_all([](proxy::ClientConnection& connection) {
         if (connection.busy()) connection.abort();
     });
@@ -187,14 +200,15 @@ void Worker::on_grace_over() {
 
 void Worker::cut_all() {
     if (core_.connection_count > 0) {
-        base::log_warning("worker {}: {} connections cut at the end of shutdown_grace", index_,
-                          core_.connection_count);
+        base::log_warning("worker {}: {} connections cut at the end of {}", index_, core_.connection_count,
+                          core_.stopping ? "shutdown_grace" : "the hand-over");
     }
     while (auto* connection = core_.connections.front())
         connection->abort();
 }
 
 void Worker::on_log_timer() {
+    if (!core_.access_log.enabled()) return;
     core_.access_log.flush();
     loop_.timers().arm(log_timer_, loop_.now_ms() + kLogFlushMs);
 }

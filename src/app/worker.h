@@ -49,6 +49,8 @@ class Worker final : private net::TurnObserver {
     void publish(std::shared_ptr<const proxy::Snapshot> snapshot, std::vector<WorkerListener> listeners,
                  Done done = {});
     void set_max_connections(std::size_t most);
+    /// Access log lines go there; null: there is no access log. `done`: the writer until now is no longer used.
+    void log_to(proxy::AccessLogWriter* writer, Done done);
 
     /// Closes the idle connections to a server that went down and, with `cut_off`, those in use.
     void server_down(std::shared_ptr<pool::ServerState> server, bool cut_off);

@@ -108,6 +108,12 @@ void WorkerTeam::limit_clients(std::size_t clients) {
         worker->set_max_connections(share_of(clients));
 }
 
+void WorkerTeam::log_to(proxy::AccessLogWriter* writer, Done done) {
+    const auto held = barrier(std::move(done));
+    for (auto& worker : workers_)
+        worker->log_to(writer, [held] {});
+}
+
 void WorkerTeam::hand_over(std::chrono::milliseconds grace, Done done) {
     const auto held = barrier(std::move(done));
     for (auto& worker : workers_)

@@ -52,6 +52,8 @@ class WorkerTeam {
     void wind_down(bool on, Done done);
     /// Clients at a time, over all workers.
     void limit_clients(std::size_t clients);
+    /// Access log lines go there; null: there is no access log. `done`: the writer until now is no longer used.
+    void log_to(proxy::AccessLogWriter* writer, Done done);
     /// As Worker::hand_over() and Worker::stop() have it.
     void hand_over(std::chrono::milliseconds grace, Done done);
     void stop(std::chrono::milliseconds grace);

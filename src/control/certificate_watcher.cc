@@ -10,7 +10,6 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 namespace palier::control {
 namespace {
@@ -30,14 +29,6 @@ std::pair<std::string, std::string> split_path(std::string path) {
     const std::size_t slash = path.rfind('/');
     if (slash == std::string::npos) return {".", path};
     return {slash == 0 ? "/" : path.substr(0, slash), path.substr(slash + 1)};
-}
-
-/// Another text whenever the file may have become another; "" for none.
-std::string state_of_file(const std::string& path) {
-    struct stat found {};
-    if (path.empty() || ::stat(path.c_str(), &found) != 0) return "";
-    return fmt::format("{} {} {}.{}", found.st_ino, found.st_size, found.st_mtim.tv_sec,
-                       found.st_mtim.tv_nsec);
 }
 
 void log_problems(std::span<const tls::CertificateProblem> problems) {
@@ -104,13 +95,11 @@ base::Result<CertificateWatcher::Plan> CertificateWatcher::prepare(const config:
 
 base::Result<void> CertificateWatcher::plan_listener(const config::ListenerConfig& listener,
                                                      const Stores& fresh, Plan& plan) const {
-    plan.listeners.push_back({listener.name, listener.tls, {}});
+    plan.listeners.push_back({listener.name, listener.tls});
     if (!listener.tls) {
         plan.contexts.push_back(nullptr);
         return {};
     }
-    Plan::Context& wanted = plan.listeners.back();
-    wanted.client_ca = state_of_file(listener.tls->client_ca);
     const auto store = store_of(listener.tls->certificates, fresh, plan);
     if (store->size() == 0) return base::failure(tls::nothing_usable(listener));
     if (const std::string missing = tls::missing_default(listener, *store); !missing.empty())
@@ -120,7 +109,7 @@ base::Result<void> CertificateWatcher::plan_listener(const config::ListenerConfi
         return base::failure(
             fmt::format("listener {}: ticket_keys: {}", listener.name, tickets.error().message));
     }
-    if (auto same = kept(wanted)) {
+    if (auto same = kept(plan.listeners.back())) {
         plan.contexts.push_back(std::move(same));
         return {};
     }
@@ -137,7 +126,7 @@ std::shared_ptr<const tls::ServerContext> CertificateWatcher::kept(const Plan::C
     for (std::size_t i = 0; i < plan_.listeners.size(); ++i) {
         const Plan::Context& known = plan_.listeners[i];
         if (known.listener == wanted.listener && known.config == wanted.config &&
-            known.client_ca == wanted.client_ca)
+            plan_.contexts[i]->up_to_date())
             return plan_.contexts[i];
     }
     return nullptr;

@@ -20,7 +20,7 @@ namespace {
 constexpr std::size_t kMostWaiting = 16;    // reloads; there is no point in more
 constexpr std::size_t kMostListed = 1'000;  // changes of a kind in a reply
 constexpr std::size_t kMostLogged = 50;
-constexpr int kNiceness = 10;  // of loading: workers go first
+constexpr int kNiceness = 5;  // of loading: workers go first
 
 /// The first ones, and how many there are beside them.
 std::vector<std::string> shortened(const std::vector<std::string>& all, std::size_t most) {
@@ -60,6 +60,9 @@ Reload::~Reload() {
 }
 
 void Reload::start(bool dry_run, std::shared_ptr<Reply> reply) {
+    // One that waits will load the file as it is now.
+    const auto signalled = [](const Job& job) { return !job.dry_run && job.reply == nullptr; };
+    if (reply == nullptr && std::ranges::any_of(waiting_, signalled)) return;
     if (waiting_.size() >= kMostWaiting) {
         if (reply) reply->fail("too many reloads are waiting already");
         return;
@@ -104,7 +107,7 @@ void Reload::on_loaded(Loaded loaded) {
 void Reload::on_counted(std::uint64_t closes) {
     job_.closes = closes;
     if (job_.dry_run) {
-        subject_.drop();
+        job_.generation = subject_.drop();
         report();
         return;
     }

@@ -52,7 +52,10 @@ std::string config_text(const ProxyPorts& ports, std::span<const FrontAddress> f
         fmt::format(R"(# The configuration of `palier demo`: a pool of {0} fronts, and one route to it.
 # Its fronts live inside the demo, on these ports, as long as it runs.
 
-admin = ""          # "127.0.0.1:9901" answers /ready; without it, many demos may run beside each other
+# Without these, many demos may run beside each other.
+admin          = ""   # "127.0.0.1:9901" answers /ready
+control_socket = ""   # "/run/palier/control.sock" is where palier ctl looks for it
+state_file     = ""   # "/var/lib/palier/state.json" keeps what operators decide with palier ctl
 
 [log]
 access = "stdout"   # one line of JSON for each request
@@ -87,7 +90,7 @@ retries = 2         # other fronts tried when one cannot be reached
 }
 
 std::string what_to_try(std::string_view program, const ProxyPorts& ports,
-                        std::span<const FrontAddress> fronts) {
+                        std::span<const FrontAddress> fronts, std::string_view control_socket) {
     const std::string url = fmt::format("http://127.0.0.1:{}", ports.http);
     const std::string secure = fmt::format("https://localhost:{}", ports.https);
     const unsigned weights =
@@ -113,6 +116,11 @@ Open {0}/ in a browser, or try in another terminal:
   Take {2} away for 20 seconds, then count again: no request fails
     curl -X POST 'http://127.0.0.1:{3}/outage?s=20'
 
+  Its fronts as palier sees them; one of them drained by hand, and put back
+    {4} ctl -s {6} pools
+    {4} ctl -s {6} drain web/{2}
+    {4} ctl -s {6} enable web/{2}
+
   A slow, a failing and a large answer
     curl -w '%{{time_total}} s\n' '{0}/slow?ms=500'
     curl -i {0}/status/503
@@ -131,7 +139,7 @@ Open {0}/ in a browser, or try in another terminal:
 Ctrl-C ends it. From here on, each request is one line:
 
 )",
-                   url, 10 * weights, last.name, last.port, program, secure);
+                   url, 10 * weights, last.name, last.port, program, secure, control_socket);
     return text;
 }
 

@@ -117,11 +117,11 @@ base::Result<void> StateTable::prepare_tls(const std::string& host,
                                            TlsContexts& next) {
     if (!settings) return {};
     const TlsKey key = key_of(host, *settings);
-    if (const auto known = tls_.find(key); known != tls_.end()) {
+    if (next.contains(key)) return {};
+    if (const auto known = tls_.find(key); known != tls_.end() && known->second->up_to_date()) {
         next.insert(*known);
         return {};
     }
-    if (next.contains(key)) return {};
     auto made = tls::ClientContext::make(*settings, host);
     if (!made) return std::unexpected(made.error());
     next.emplace(key, std::move(*made));

@@ -145,10 +145,22 @@ AccessLog::AccessLog(AccessLogWriter* writer, config::LogFormat format) : writer
 }
 
 AccessLog::~AccessLog() {
+    give_up_block();
+}
+
+void AccessLog::set_writer(AccessLogWriter* writer) {
+    give_up_block();
+    writer_ = writer;
+    if (writer_ != nullptr && block_ == nullptr) block_ = std::make_unique_for_overwrite<AccessLogBlock>();
+}
+
+/// Hands over what is left; lines for which there is no room are lost.
+void AccessLog::give_up_block() {
     if (writer_ == nullptr || block_->size == 0) return;
     block_ = writer_->hand_over(std::move(block_));
     const char* const bytes = block_->bytes.data();
     writer_->count_dropped(static_cast<std::uint64_t>(std::count(bytes, bytes + block_->size, '\n')));
+    block_->size = 0;
 }
 
 void AccessLog::write(const AccessRecord& record, base::WallClock& clock) {

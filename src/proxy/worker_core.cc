@@ -40,6 +40,7 @@ void WorkerCore::publish(std::shared_ptr<const Snapshot> next) {
     const config::Config& config = *next->config;
     request_parser.set_limits(head_limits(config));
     response_parser.set_limits(head_limits(config));
+    access_log.set_format(config.log.format);
     pools.update(next->pools, static_cast<std::uint64_t>(config.timeouts.server_idle.count()));
     snapshot = SnapshotPin(std::move(next));
 }

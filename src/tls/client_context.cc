@@ -1,6 +1,7 @@
 #include "palier/tls/client_context.h"
 
 #include "palier/base/ip.h"
+#include "tls/file_bytes.h"
 #include "tls/openssl_error.h"
 
 #include <array>
@@ -28,15 +29,20 @@ constexpr std::array<unsigned char, 9> kHttp1{8, 'h', 't', 't', 'p', '/', '1', '
 /// believe the same share it.
 struct ClientContext::Trust {
     SSL_CTX* context = nullptr;
+    std::string ca;
+    std::uint64_t mark = 0;  // of that file, before it was read
 
+    [[nodiscard]] bool up_to_date() const { return ca.empty() || still_is(ca, mark); }
     ~Trust() { SSL_CTX_free(context); }
 
     static base::Result<std::shared_ptr<const Trust>> of(const std::string& ca) {
         static std::mutex mutex;
         static std::map<std::string, std::weak_ptr<const Trust>> known;
         const std::lock_guard lock(mutex);
-        if (auto shared = known[ca].lock()) return shared;
+        if (auto shared = known[ca].lock(); shared && shared->up_to_date()) return shared;
         auto trust = std::make_shared<Trust>();
+        trust->ca = ca;
+        trust->mark = mark_to_keep(ca);
         trust->context = SSL_CTX_new(TLS_client_method());
         if (trust->context == nullptr) return base::failure(take_openssl_error());
         SSL_CTX* context = trust->context;
@@ -71,6 +77,10 @@ ClientContext::ClientContext(std::shared_ptr<const Trust> trust, std::string nam
       name_(std::move(name)),
       is_address_(base::IpAddress::parse(name_).has_value()),
       verify_(verify) {}
+
+bool ClientContext::up_to_date() const {
+    return trust_->up_to_date();
+}
 
 ClientContext::~ClientContext() {
     SSL_SESSION_free(session_);

@@ -68,6 +68,15 @@ FileMark mark_of(const std::string& path) {
     return ::stat(path.c_str(), &file) == 0 ? mark_of(file) : FileMark{};
 }
 
+std::uint64_t mark_to_keep(const std::string& path) {
+    const FileMark mark = mark_of(path);
+    return mark.recent ? 0 : mark.mark;
+}
+
+bool still_is(const std::string& path, std::uint64_t mark) {
+    return mark != 0 && mark_of(path).mark == mark;
+}
+
 std::expected<FileBytes, std::string> FileBytes::read(const std::string& path) {
     const Descriptor file(path);
     struct stat about {};

@@ -23,6 +23,10 @@ struct FileMark {
 [[nodiscard]] FileMark mark_of(const struct stat& file);
 /// Follows symbolic links.
 [[nodiscard]] FileMark mark_of(const std::string& path);
+/// For still_is(); to be taken before the file is read. 0 where it changed a moment ago, so that it counts as changed.
+[[nodiscard]] std::uint64_t mark_to_keep(const std::string& path);
+/// Whether the file at `path` is the one that had this mark, unchanged since.
+[[nodiscard]] bool still_is(const std::string& path, std::uint64_t mark);
 
 /// A file's bytes, wiped from memory at the end: they may be a key's.
 class FileBytes {

@@ -5,6 +5,7 @@
 #include "tls/cipher_lists.h"
 #include "tls/client_authentication.h"
 #include "tls/credentials.h"
+#include "tls/file_bytes.h"
 #include "tls/host_name.h"
 #include "tls/openssl.h"
 #include "tls/openssl_error.h"
@@ -144,6 +145,7 @@ base::Result<std::string> binding_of(const EVP_MD& sha256, const std::string& li
 base::Result<std::shared_ptr<const ServerContext>> ServerContext::make(
     const config::ListenerTlsConfig& config, const std::string& listener,
     std::shared_ptr<const CertificateStore> store, std::shared_ptr<const TicketKeys> tickets) {
+    const std::uint64_t client_ca_mark = mark_to_keep(config.client_ca);
     SslContextPtr context(SSL_CTX_new(TLS_server_method()));
     auto listening = std::make_unique<Listening>();
     listening->store = std::move(store);
@@ -172,11 +174,16 @@ base::Result<std::shared_ptr<const ServerContext>> ServerContext::make(
     SSL_CTX_set_client_hello_cb(context.get(), &Listening::on_client_hello, callbacks);
     SSL_CTX_set_alpn_select_cb(context.get(), &Listening::on_alpn, callbacks);
     SSL_CTX_set_tlsext_servername_callback(context.get(), &Listening::on_server_name);
-    return std::shared_ptr<const ServerContext>(new ServerContext(context.release()));
+    return std::shared_ptr<const ServerContext>(
+        new ServerContext(context.release(), config.client_ca, client_ca_mark));
 }
 
 ServerContext::~ServerContext() {
     SSL_CTX_free(context_);
+}
+
+bool ServerContext::up_to_date() const {
+    return client_ca_.empty() || still_is(client_ca_, client_ca_mark_);
 }
 
 ssl_st* ServerContext::start() const {

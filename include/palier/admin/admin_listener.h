@@ -36,6 +36,8 @@ class AdminListener : private net::Listener::Acceptor {
     AdminListener(const AdminListener&) = delete;
     AdminListener& operator=(const AdminListener&) = delete;
 
+    void set_timeouts(const config::TimeoutsConfig& timeouts) { timeouts_ = timeouts; }
+
     /// Listens on `address`, which is Config::admin and not "". The error names the key.
     [[nodiscard]] base::Result<void> listen(std::string_view address);
     /// Takes a socket that listens already, another palier's.

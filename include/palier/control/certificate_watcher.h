@@ -42,7 +42,6 @@ class CertificateWatcher {
         struct Context {
             std::string listener;
             std::optional<config::ListenerTlsConfig> config;  // none: without TLS
-            std::string client_ca;                            // which state of that file was read
         };
         std::vector<Context> listeners;
         std::vector<std::shared_ptr<const tls::ServerContext>> contexts;  // by listener

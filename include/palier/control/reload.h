@@ -47,8 +47,8 @@ class Reload {
         /// Makes ready whatever may fail; nothing changes yet. With `dry_run`, only finds out whether it would fail.
         /// The result: what would change.
         [[nodiscard]] virtual base::Result<Difference> prepare(Candidate candidate, bool dry_run) = 0;
-        /// Forgets what was prepared.
-        virtual void drop() = 0;
+        /// Forgets what was prepared. The result: the generation in force.
+        virtual std::uint64_t drop() = 0;
         /// How many connections end with what the prepared one leaves out.
         virtual void count_closed(std::function<void(std::uint64_t)> answer) = 0;
         /// Puts in force what was prepared; `in_force` is called once all workers are under it, or with the reason why

@@ -28,6 +28,6 @@ struct ProxyPorts {
 
 /// The text to print once the proxy listens. `program`: how palier was called, for commands to copy.
 [[nodiscard]] std::string what_to_try(std::string_view program, const ProxyPorts& ports,
-                                      std::span<const FrontAddress> fronts);
+                                      std::span<const FrontAddress> fronts, std::string_view control_socket);
 
 }  // namespace palier::demo

@@ -96,6 +96,9 @@ class AccessLog {
     AccessLog& operator=(const AccessLog&) = delete;
 
     [[nodiscard]] bool enabled() const { return writer_ != nullptr; }
+    void set_format(config::LogFormat format) { format_ = format; }
+    /// From now on lines go to `writer`; null: there is no log. What is left goes to the one until now.
+    void set_writer(AccessLogWriter* writer);
 
     /// Appends the record's line, or drops and counts it when there is no room. Values that are longer than
     /// any honest one (8,000 bytes of a path, 2,000 of Referer and User-Agent, 256 of the rest) are cut.
@@ -106,6 +109,7 @@ class AccessLog {
 
   private:
     [[nodiscard]] bool make_room(std::size_t size);
+    void give_up_block();
 
     AccessLogWriter* writer_;
     config::LogFormat format_;

@@ -30,6 +30,8 @@ class ClientContext {
     /// The client's side of one connection; null without memory. The caller frees it with SSL_free(), and
     /// keeps this context for as long.
     [[nodiscard]] ssl_st* start() const;
+    /// The file of certificates that it believes is still the one that it read.
+    [[nodiscard]] bool up_to_date() const;
 
   private:
     struct Trust;

@@ -8,8 +8,10 @@
 #include "palier/base/result.h"
 #include "palier/config/config.h"
 
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 struct ssl_st;
 struct ssl_ctx_st;
@@ -32,11 +34,16 @@ class ServerContext {
 
     /// A server's side of one connection; null without memory. The caller frees it with SSL_free().
     [[nodiscard]] ssl_st* start() const;
+    /// The file of client_ca is still the one that it read.
+    [[nodiscard]] bool up_to_date() const;
 
   private:
-    explicit ServerContext(ssl_ctx_st* context) : context_(context) {}
+    ServerContext(ssl_ctx_st* context, std::string client_ca, std::uint64_t mark)
+        : context_(context), client_ca_(std::move(client_ca)), client_ca_mark_(mark) {}
 
     ssl_ctx_st* context_;  // owns what its callbacks need; connections under way keep it alive
+    std::string client_ca_;
+    std::uint64_t client_ca_mark_;  // of that file, as tls/file_bytes.h has it
 };
 
 }  // namespace palier::tls

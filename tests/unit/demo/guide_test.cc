@@ -34,12 +34,13 @@ TEST_CASE("without a certificate the https listener is a comment that can be tak
 }
 
 TEST_CASE("what to try can be copied to a shell") {
-    const std::string text = what_to_try("build/release/palier", kPorts, kFronts);
+    const std::string text = what_to_try("build/release/palier", kPorts, kFronts, "/run/demo.sock");
     CHECK(contains(text, "http://127.0.0.1:8080/"));
     CHECK(contains(text, "weight 3: 3 of 6 requests"));
     CHECK(contains(text, "curl -s 'http://127.0.0.1:8080/?[1-60]' | grep -o '^front[^ ]*' | sort | uniq -c"));
     CHECK(contains(text, "curl -X POST 'http://127.0.0.1:40003/outage?s=20'"));
     CHECK(contains(text, "curl -w '%{time_total} s\\n' 'http://127.0.0.1:8080/slow?ms=500'"));
+    CHECK(contains(text, "build/release/palier ctl -s /run/demo.sock pools\n"));
     CHECK(contains(text, "curl -k https://localhost:8443/\n"));
     CHECK(contains(text,
                    "curl -k --http2 -o /dev/null -w 'HTTP/%{http_version}\\n' https://localhost:8443/\n"));
