@@ -30,9 +30,36 @@ std::string command_text(const json& event) {
                        text_at(event, "uid"), text_at(event, "pid"));
 }
 
+std::string place_of(const json& event) {
+    const std::string server = text_at(event, "server");
+    return text_at(event, "pool") + (server.empty() ? "" : '/' + server);
+}
+
+/// web/front1: warm: /health answered 200
+std::string rollout_text(const json& event, const Palette& palette) {
+    const std::string step = text_at(event, "step");
+    const std::string detail = text_at(event, "detail");
+    const bool bad = step == "failed" || step == "stopped" || step == "aborted" || step == "unkept";
+    const Tone tone = bad ? Tone::bad : step == "done" || step == "finished" ? Tone::good : Tone::plain;
+    return fmt::format("{}: {}{}{}", place_of(event), palette.paint(step, tone), detail.empty() ? "" : ": ",
+                       detail);
+}
+
+/// A line that a roll-out's hook wrote: web/front1 | restarting
+std::string output_text(const json& event, const Palette& palette) {
+    const Tone tone = text_at(event, "stream") == "stderr" ? Tone::warning : Tone::plain;
+    return fmt::format("{} | {}", place_of(event), palette.paint(text_at(event, "line"), tone));
+}
+
+constexpr std::array<std::string_view, 5> kFirst{"pool", "server", "step", "state", "line"};
+
+/// Whether its text begins with what it is about.
+bool placed(const json& event) {
+    return std::ranges::any_of(kFirst, [&](std::string_view key) { return event.contains(key); });
+}
+
 /// Whatever it tells, as "key value" in an order that reads well.
 std::string other_text(const json& event) {
-    static constexpr std::array<std::string_view, 4> kFirst{"pool", "server", "step", "state"};
     std::string text;
     const auto add = [&](std::string_view key, const json& value, bool named) {
         const std::string shown_value = brief(key, value);
@@ -59,9 +86,11 @@ std::string event_text(const json& event, const Palette& palette) {
         text += palette.paint(time, Tone::faint) + "  ";
     const std::string rest = kind == "server"    ? server_text(event, palette)
                              : kind == "command" ? command_text(event)
+                             : kind == "rollout" ? rollout_text(event, palette)
+                             : kind == "output"  ? output_text(event, palette)
                                                  : other_text(event);
     text += palette.paint(kind, Tone::strong);
-    if (!kind.empty() && !rest.empty()) text += ' ';
+    if (!kind.empty() && !rest.empty()) text += placed(event) ? " " : ": ";
     return text + rest + '\n';
 }
 

@@ -1,6 +1,7 @@
 #include "app/ctl_json.h"
 
 #include "app/ctl_text.h"
+#include "palier/base/clock.h"
 #include "palier/pool/transition.h"
 
 #include <algorithm>
@@ -11,6 +12,15 @@ namespace {
 using nlohmann::json;
 
 constexpr std::string_view kMs = "_ms";
+
+/// Milliseconds beyond this are a date since 1970, not three years of anything.
+constexpr std::uint64_t kLeastDate = 100'000'000'000;
+
+std::string date_text(std::uint64_t ms) {
+    base::WallClock clock([] { return std::int64_t{0}; });
+    clock.update(ms);
+    return std::string(clock.iso8601());
+}
 
 const json& value_at(const json& object, std::string_view key) {
     static const json kNothing;
@@ -76,8 +86,10 @@ std::string brief(const json& value) {
 }
 
 std::string brief(std::string_view key, const json& value) {
-    if (key.ends_with(kMs) && value.is_number_unsigned())
-        return pool::duration_text(value.get<std::uint64_t>());
+    if (key.ends_with(kMs) && value.is_number_unsigned()) {
+        const auto ms = value.get<std::uint64_t>();
+        return ms < kLeastDate ? pool::duration_text(ms) : date_text(ms);
+    }
     return brief(value);
 }
 

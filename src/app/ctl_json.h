@@ -20,7 +20,7 @@ namespace palier::app {
 
 /// Anything on one line: scalars as they are, lists joined with commas, objects as "key value".
 [[nodiscard]] std::string brief(const nlohmann::json& value);
-/// The same for what `key` names: a number of milliseconds, "…_ms", becomes a duration.
+/// The same for what `key` names: a number of milliseconds, "…_ms", becomes a duration, or a date if it is too large.
 [[nodiscard]] std::string brief(std::string_view key, const nlohmann::json& value);
 /// "health_since_ms" → "health since".
 [[nodiscard]] std::string title_of(std::string_view key);

@@ -44,7 +44,7 @@ std::string notes_of(const json& server) {
 Cell health_cell(const json& server) {
     const std::string health = text_at(server, "health");
     std::string text = health;
-    if (server.contains("health_since_ms"))
+    if (!health.empty() && server.contains("health_since_ms"))
         text += ' ' + pool::duration_text(number_at(server, "health_since_ms"));
     return {.text = text, .tone = flag_at(server, "ejected") ? Tone::bad : tone_of_health(health)};
 }
@@ -73,6 +73,13 @@ std::vector<Cell> server_row(const json& server) {
             {.text = notes_of(server)}};
 }
 
+/// "roll-out stopped: the hook failed"; where its steps stand, `rollout POOL` tells.
+std::string rollout_note(const json& pool) {
+    if (!pool.contains("rollout")) return "";
+    const std::string stopped = text_at(object_at(pool, "rollout"), "stopped");
+    return stopped.empty() ? "a roll-out is under way" : "roll-out stopped: " + stopped;
+}
+
 std::string pool_text(const json& pool, const Palette& palette) {
     std::string notes;
     if (flag_at(pool, "maintenance")) add_note(notes, "maintenance");
@@ -80,6 +87,7 @@ std::string pool_text(const json& pool, const Palette& palette) {
     if (flag_at(pool, "held_by_passive")) add_note(notes, "held by passive servers until one is enabled");
     for (const json& decision : list_at(pool, "decisions"))
         add_note(notes, decision_text(decision));
+    add_note(notes, rollout_note(pool));
     using enum TextTable::Align;
     TextTable table({{.title = "SERVER"},
                      {.title = "ADDRESS"},
@@ -101,6 +109,16 @@ std::string pool_text(const json& pool, const Palette& palette) {
     return title + '\n' + table.text(palette, "  ");
 }
 
+/// What is kept for something that is not configured.
+std::string aside_text(const json& aside, const Palette& palette) {
+    const std::string server = text_at(aside, "server");
+    std::string notes = "not configured";
+    for (const json& decision : list_at(aside, "decisions"))
+        add_note(notes, decision_text(decision));
+    return fmt::format("\n{}{}  {}\n", palette.paint(text_at(aside, "pool"), Tone::strong),
+                       server.empty() ? "" : '/' + server, palette.paint(notes, Tone::warning));
+}
+
 Tone tone_of_days(const json& certificate) {
     const auto days = certificate.find("days_left");
     if (days == certificate.end() || !days->is_number()) return Tone::plain;
@@ -115,6 +133,8 @@ std::string pools_text(const json& result, const Palette& palette) {
         if (!text.empty()) text += '\n';
         text += pool_text(pool, palette);
     }
+    for (const json& aside : list_at(result, "aside"))
+        text += aside_text(aside, palette);
     return text;
 }
 

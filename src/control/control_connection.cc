@@ -154,6 +154,7 @@ ControlConnection::Verdict ControlConnection::read_more() {
     // A client that takes nothing any more has had its last command with the last that can be read.
     const Verdict nothing = gone_ ? Verdict::finish : Verdict::wait;
     if (!socket_.readable()) return nothing;
+    if (in_.empty()) in_.release();  // after a long line
     const net::IoResult result = socket_.read(in_.reserve(kReadSize), kReadSize);
     switch (result.status) {
         case net::IoStatus::ok:

@@ -131,7 +131,10 @@ base::Result<void> LocalListener::open(const std::string& path, const LocalAcces
         return bound;
     }
     resume();
-    return {};
+    if (accepting_) return {};
+    const int error = errno;
+    close();
+    return base::system_failure(path, error);
 }
 
 /// Nobody can connect to a socket that does not listen, so that its file has its owner before anybody may; and until then

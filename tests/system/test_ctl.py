@@ -30,7 +30,8 @@ POOLS = {"pools": [
     {"name": "static", "only": "s1", "maintenance": True, "held_by_passive": True,
      "decisions": [{"what": "maintenance", "uid": 33, "pid": 5, "by": "", "reason": "", "at": "2026-11-20T23:25:01Z",
                     "until": None}],
-     "servers": []}]}
+     "servers": []}], "aside": [{"pool": "web", "server": "gone", "decisions": [
+         {"what": "weight 5", "uid": 0, "by": "", "reason": "", "at": "", "until": None}]}]}
 
 
 class Speaker:
@@ -59,17 +60,20 @@ class Speaker:
                 connection, _ = self._socket.accept()
             except OSError:
                 return
+            threading.Thread(target=self._converse, args=(connection,), daemon=True).start()
+
+    def _converse(self, connection: socket.socket) -> None:
+        try:
             with connection, connection.makefile("rwb") as stream:
-                try:
-                    for line in stream:
-                        self.lines.append(line.decode().rstrip("\n"))
-                        for answer in self.answers.get(line.split()[0].decode(), []):
-                            stream.write(answer if isinstance(answer, bytes) else json.dumps(answer).encode() + b"\n")
-                        stream.flush()
-                        if line.startswith(b"cut"):
-                            break
-                except OSError:
-                    pass
+                for line in stream:
+                    self.lines.append(line.decode().rstrip("\n"))
+                    for answer in self.answers.get(line.split()[0].decode(), []):
+                        stream.write(answer if isinstance(answer, bytes) else json.dumps(answer).encode() + b"\n")
+                    stream.flush()
+                    if line.startswith(b"cut"):
+                        return
+        except OSError:
+            pass
 
     def close(self) -> None:
         self._socket.close()
@@ -142,6 +146,7 @@ def test_pools(speaker, ctl):
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert lines[0] == "web"
+    assert lines[-2:] == ["", "web/gone  not configured; weight 5 by uid 0"]
     assert lines[4:6] == ["", "static  maintenance; only s1; held by passive servers until one is enabled; "
                               "maintenance by uid 33 since 2026-11-20T23:25:01Z"]
     assert not re.search(r"[\x00-\x09\x0b-\x1f]", done.stdout)
@@ -171,10 +176,12 @@ def test_json_prints_lines_as_they_came(speaker, ctl):
 
 def test_status(speaker, ctl):
     speaker.answer("status", {"version": "1.2", "pid": 7, "uptime_ms": 90061000, "ready": False, "workers": 2,
-                              "obstacles": ["starting", "pool web has no server"], "zebra": None, "config_file": "x"})
+                              "obstacles": ["starting", "pool web has no server"], "zebra": None, "config_file": "x",
+                              "since_ms": 1795216101123})
     assert ctl("status").stdout.splitlines() == [
         "version      1.2", "pid          7", "uptime       1d1h", "ready        no",
-        "obstacles    starting, pool web has no server", "workers      2", "config file  x"]
+        "obstacles    starting, pool web has no server", "workers      2", "config file  x",
+        "since        2026-11-20T23:08:21.123Z"]
 
 
 def test_reload(speaker, ctl):
@@ -214,11 +221,15 @@ def test_events_are_a_line_each(speaker, ctl):
         {"event": "server", "time": "T", "server": "web/a", "from": "up", "to": "down", "reason": "x\ny",
          "after_ms": 1500},
         {"event": "command", "time": "T", "line": "drain web/a", "uid": 0, "pid": 3, "by": "anna"},
-        {"event": "rollout", "server": "web/a", "step": "hook", "output": "line\r"},
+        {"event": "rollout", "pool": "web", "server": "a", "step": "warm", "detail": "/ answered 200"},
+        {"event": "rollout", "pool": "web", "server": "", "step": "finished", "detail": ""},
+        {"event": "output", "pool": "web", "server": "a", "stream": "stderr", "line": "\x1b[1mrestarting"},
+        {"event": "upgrade", "step": "started", "pid": 4711},
         {"in_flight": 3, "tunnels": ["a", "b"], "left_ms": 2500, "nested": {"k": [1]}}, {})
     assert ctl("events").stdout.splitlines() == [
         "T  server web/a: up -> down after 1.5s: x?y", "T  command drain web/a (anna, uid 0, pid 3)",
-        "rollout web/a hook, output line?", "in flight 3, left 2.5s, nested k 1, tunnels a, b"]
+        "rollout web/a: warm: / answered 200", "rollout web: finished", "output web/a | ?[1mrestarting",
+        "upgrade started, pid 4711", "in flight 3, left 2.5s, nested k 1, tunnels a, b"]
 
 
 def test_help_of_the_server(speaker, ctl):
@@ -232,12 +243,14 @@ def test_warnings_go_to_stderr(speaker, ctl):
     assert done.stderr == "warning: one\nwarning: two\nwarning: three?\n"
 
 
-def test_odd_shapes_break_nothing(speaker, ctl):
-    for odd in ({"pools": 3}, {"pools": [1, None, {"servers": {"a": 1}}]}, {"pools": [{"servers": [[], "x"]}]},
-                {"certificates": {"a": []}}, {"changes": 5}, {"commands": "x"}, {}):
-        for command in ("pools", "certificates", "reload", "help", "status"):
-            speaker.answer(command, {"event": None, "server": []}, odd)
-            assert ctl(command).returncode == 0
+@pytest.mark.parametrize("command, odd", [
+    ("pools", {"pools": 3}), ("pools", {"pools": [1, None, {"servers": {"a": 1}}, {"servers": [[], "x"]}], "aside": [0]}),
+    ("certificates", {"certificates": [5, {"names": 5, "days_left": "x"}], "problems": [None]}),
+    ("reload", {"changes": {"added": 5, "changed": [{"a": []}]}}), ("help", {"commands": [[]]}),
+    ("status", {"obstacles": [[{}]], "uptime_ms": -1})])
+def test_odd_shapes_break_nothing(speaker, ctl, command, odd):
+    speaker.answer(command, {"event": None, "server": []}, odd)
+    assert ctl(command).returncode == 0
 
 
 def on_terminal(arguments: list, env: dict) -> bytes:
