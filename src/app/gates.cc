@@ -41,8 +41,6 @@ class Gates::Gate final : public net::Deferred, private net::Listener::Acceptor 
           descriptor_(listener.descriptor),
           facts_(std::make_shared<proxy::ListenerFacts>(std::move(listener.facts))),
           listener_(gates.loop_, listener.descriptor, *this) {}
-    ~Gate() override { close(); }
-
     [[nodiscard]] int descriptor() const { return descriptor_; }
     [[nodiscard]] std::size_t connections() const {
         auto count = static_cast<std::size_t>(facts_.use_count()) - 1;  // its own
@@ -53,14 +51,13 @@ class Gates::Gate final : public net::Deferred, private net::Listener::Acceptor 
 
     void pause() { listener_.pause(); }
     void resume() { listener_.resume(); }
-    /// Another process may have the socket too, which keeps it in the epoll set until it is taken out.
     void drain() {
-        listener_.pause();
         listener_.drain();
+        descriptor_ = -1;
     }
     void close() {
-        listener_.pause();
         listener_.close();
+        descriptor_ = -1;
     }
 
     void renew(proxy::ListenerFacts facts) {

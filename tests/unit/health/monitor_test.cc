@@ -49,12 +49,11 @@ struct Ground {
         made.health = std::move(health);
         return made;
     }
-    void watch(const config::PoolConfig& config) {
-        if (shared) {
-            shared->configure(config);
-        } else {
-            shared.emplace(config);
-        }
+    void watch(const config::PoolConfig& config, pool::Admin admin = pool::Admin::enabled) {
+        if (!shared) shared.emplace(config);
+        pool::PoolDecision decision;
+        decision.servers["a"].admin = admin;
+        shared->configure(config, decision);
         const std::vector<std::shared_ptr<const pool::PoolSnapshot>> pools{shared->snapshot};
         monitor->watch(pools);
     }
@@ -235,6 +234,103 @@ TEST_CASE("without probes a server is used, whatever they said before") {
     CHECK(ground.version() == before + 1);
     CHECK(ground.reason().empty());
     CHECK(ground.monitor->settled());
+}
+
+TEST_CASE("servers in use that get probes are used on until their first result") {
+    Ground ground;
+    Front front(ground.loop);
+    front.well = false;
+    auto config = ground.pool(front, std::nullopt);
+    ground.watch(config);
+    const std::uint64_t before = ground.version();
+    config.health = quick();
+    ground.watch(config);
+    CHECK(ground.state().health.load() == Health::unknown);
+    CHECK_FALSE(ground.state().held_down.load());
+    CHECK(ground.version() == before);
+    CHECK(ground.monitor->settled());
+    REQUIRE(ground.comes_to(Health::down));
+    CHECK(ground.state().held_down.load());
+
+    SECTION("but not one that was disabled") {
+        config.health.reset();
+        ground.watch(config, pool::Admin::disabled);
+        config.health = quick();
+        ground.watch(config);
+        CHECK(ground.state().held_down.load());
+    }
+}
+
+TEST_CASE(
+    "a disabled server is not asked, and judged from the start once it is back; a drained one is asked on") {
+    Ground ground;
+    Front front(ground.loop);
+    const auto config = ground.pool(front);
+    ground.watch(config, pool::Admin::drained);
+    REQUIRE(ground.comes_to(Health::up));
+    ground.watch(config, pool::Admin::disabled);
+    CHECK(ground.state().health.load() == Health::unknown);
+    CHECK(ground.state().held_down.load());
+    CHECK(ground.monitor->settled());
+    CHECK(ground.reason().empty());
+    const std::size_t asked = front.asked_ms.size();
+    const std::uint64_t later = base::monotonic_ms() + 100;
+    REQUIRE(run_until(ground.loop, [&] { return base::monotonic_ms() > later; }));
+    CHECK(front.asked_ms.size() == asked);
+
+    ground.watch(config);
+    CHECK(ground.state().held_down.load());
+    CHECK_FALSE(ground.monitor->settled());
+    REQUIRE(ground.comes_to(Health::up));
+    CHECK_FALSE(ground.state().held_down.load());
+    CHECK(front.asked_ms.size() > asked);
+}
+
+TEST_CASE("a server in doubt is up again only after successes from then on") {
+    Ground ground;
+    Front front(ground.loop);
+    auto config = ground.pool(front);
+    config.health->rise = 3;
+    config.on_down = config::OnDown::close;
+    ground.watch(config);
+    REQUIRE(ground.comes_to(Health::up));
+    const std::size_t asked = front.asked_ms.size();
+    ground.monitor->doubt(ground.state());
+    CHECK(ground.state().health.load() == Health::down);
+    CHECK(ground.state().held_down.load());
+    CHECK(ground.reason() == "in doubt");
+    // Its idle connections go; what is under way is left alone.
+    CHECK(ground.left == std::vector<std::string>{"web/a"});
+    CHECK(ground.cut.empty());
+    CHECK_THAT(ground.err.text(), Catch::Contains("info server web/a: up -> down after "));
+    REQUIRE(ground.comes_to(Health::rising));
+    ground.monitor->doubt(ground.state());
+    CHECK(ground.state().health.load() == Health::down);
+    REQUIRE(ground.comes_to(Health::up));
+    CHECK(front.asked_ms.size() >= asked + 4);
+    CHECK(ground.left.size() == 1);
+
+    const pool::ServerState stranger("web/b", "b", 1);
+    ground.monitor->doubt(stranger);
+}
+
+TEST_CASE("a probe that was under way when the doubt came says nothing") {
+    Ground ground;
+    bool silent = true;
+    ScriptedServer server(ground.loop, [&](Peer& peer) {
+        if (!silent) answering(kOk)(peer);
+    });
+    auto config = pool_of({{.name = "a", .port = server.address.port()}});
+    config.health = quick();
+    ground.watch(config);
+    REQUIRE(run_until(ground.loop, [&] { return server.accepted() == 1 && !server.last().heard.empty(); }));
+    Peer& first = server.last();
+    silent = false;
+    ground.monitor->doubt(ground.state());
+    answering(kOk)(first);
+    REQUIRE(ground.comes_to(Health::rising));
+    CHECK(server.accepted() == 2);
+    REQUIRE(ground.comes_to(Health::up));
 }
 
 TEST_CASE("a server that is gone is asked no more, and a monitor leaves nothing open") {

@@ -284,3 +284,109 @@ TEST_CASE("what is cut off from here is not the server's failure") {
     CHECK(site.shared.state("a").failures_in_row.load() == 0);
     CHECK(site.shared.state("a").totals().failures == 0);
 }
+
+TEST_CASE("connections, tunnels and the time to an answer are counted") {
+    Site site;
+    const ServerState& state = site.shared.state("a");
+    Lease idle;
+    Lease tunnel;
+    const Descriptor idle_peer = site.connect(idle);
+    site.user.all = 0;
+    const Descriptor tunnel_peer = site.connect(tunnel);
+    CHECK(state.totals().connections == 2);
+    idle.answered(200);
+    tunnel.begin_tunnel();
+    CHECK(state.totals().tunnels == 1);
+    CHECK(state.totals().answers == 2);
+    idle.release();
+    CHECK(state.totals().connections == 2);
+    tunnel.discard();
+    CHECK(state.totals().tunnels == 0);
+    CHECK(state.totals().connections == 1);
+
+    const std::uint64_t before_us = state.totals().response_us;
+    REQUIRE(site.worker.take(idle) == "a");
+    const std::uint64_t leased_us = site.worker.loop.now_us();
+    REQUIRE(run_until(site.worker.loop, [&] { return site.worker.loop.now_us() > leased_us + 2'000; }));
+    idle.answered(200);
+    CHECK(state.totals().response_us - before_us == site.worker.loop.now_us() - leased_us);
+    CHECK(state.totals().ended == 2);
+}
+
+TEST_CASE("a connection that comes back to a server which was drained meanwhile is closed") {
+    Site site;
+    Lease lease;
+    const Descriptor peer = site.connect(lease);
+    PoolDecision decision;
+    decision.servers["a"].admin = Admin::drained;
+    site.shared.decide(decision);
+    site.worker.pool.update(site.shared.snapshot);
+    lease.release();
+    CHECK(site.shared.state("a").totals().connections == 0);
+}
+
+TEST_CASE("connections that speak to a server in another way than it now asks for do not serve it") {
+    Site site;
+    Lease idle;
+    Lease used;
+    const Descriptor idle_peer = site.connect(idle);
+    site.user.all = 0;
+    const Descriptor used_peer = site.connect(used);
+    idle.release();
+    auto encrypted = std::make_shared<PoolSnapshot>(*site.shared.snapshot);
+    encrypted->servers[0].tls =
+        *palier::tls::ClientContext::make({.verify = false, .ca = "", .server_name = ""}, "a");
+    site.worker.pool.update(encrypted);
+    CHECK(site.shared.state("a").totals().connections == 1);
+    used.release();
+    CHECK(site.shared.state("a").totals().connections == 0);
+}
+
+TEST_CASE("closing what a server has: idle connections a few at a time, tunnels only if asked") {
+    Site site;
+    std::vector<Lease> leases(4);
+    std::vector<Descriptor> peers;
+    for (Lease& lease : leases) {
+        site.user.all = 0;
+        peers.push_back(site.connect(lease));
+    }
+    leases[0].release();
+    leases[1].release();
+    leases[2].begin_tunnel();
+    const ServerState& state = site.shared.state("a");
+    const auto close_some = [&](bool tunnels, std::size_t most) {
+        site.worker.pool.close_some(state, tunnels, most);
+        return most;
+    };
+    CHECK(close_some(false, 1) == 0);
+    CHECK(state.totals().connections == 3);
+    CHECK(close_some(false, 10) == 9);
+    CHECK(state.totals().connections == 2);
+    CHECK(site.user.unwanted == 0);
+    CHECK(close_some(true, 10) == 9);
+    CHECK(site.user.unwanted == 1);
+    // It was told once, and may take its time.
+    CHECK(close_some(true, 10) == 10);
+    CHECK(site.user.unwanted == 1);
+    leases[2].discard();
+    CHECK(state.totals().tunnels == 0);
+    CHECK(state.totals().connections == 1);
+}
+
+TEST_CASE("a pool that has left serves who is attached, keeps no connection, and then is over") {
+    Site site;
+    Lease lease;
+    const Descriptor peer = site.connect(lease);
+    lease.release();
+    site.worker.pool.attach();
+    site.worker.pool.retire();
+    site.worker.loop.run_once(0);
+    CHECK(site.shared.state("a").totals().connections == 0);
+    CHECK_FALSE(site.worker.pool.over());
+    site.user.all = 0;
+    const Descriptor again = site.connect(lease);
+    lease.release();
+    CHECK(site.shared.state("a").totals().connections == 0);
+    site.worker.pool.detach();
+    CHECK(site.worker.pool.over());
+}

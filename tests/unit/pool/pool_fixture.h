@@ -57,7 +57,13 @@ class SharedPool {
     }
     explicit SharedPool(const std::vector<ServerSpec>& servers) : SharedPool(pool_of(servers)) {}
 
-    void configure(const config::PoolConfig& pool) { snapshot = pool::make_pool_snapshot(pool, {}, states_); }
+    void configure(const config::PoolConfig& pool, const pool::PoolDecision& decision = {}) {
+        snapshot = pool::make_pool_snapshot(pool, {}, states_, &decision, snapshot);
+    }
+    /// What operators decide of the pool as it is configured.
+    void decide(const pool::PoolDecision& decision) {
+        configure(config::PoolConfig(snapshot->config), decision);
+    }
 
     [[nodiscard]] const pool::Server& server(const std::string& name) const {
         for (const pool::Server& server : snapshot->servers) {

@@ -80,6 +80,58 @@ TEST_CASE("states outlive snapshots: by pool, server, and the address of a name"
     CHECK(other->servers[0].state != first->servers[0].state);
 }
 
+TEST_CASE("a server at another address is another server, and its state begins afresh") {
+    auto config = pool_of({{.name = "a"}});
+    StateTable states(1);
+    const auto first = make_pool_snapshot(config, {}, states);
+    config.servers[0].host = "127.0.0.2";
+    const auto moved = make_pool_snapshot(config, {}, states, nullptr, first);
+    CHECK(moved->servers[0].state != first->servers[0].state);
+    CHECK(moved->servers[0].state->name == "web/a");
+    config.servers[0].port = 9;
+    const auto other_port = make_pool_snapshot(config, {}, states, nullptr, moved);
+    CHECK(other_port->servers[0].state != moved->servers[0].state);
+    config.servers[0].host = "127.0.0.1";
+    config.servers[0].port = 1;
+    const auto back = make_pool_snapshot(config, {}, states, nullptr, other_port);
+    CHECK(back->servers[0].state == first->servers[0].state);
+}
+
+TEST_CASE("states that no snapshot holds are forgotten, those of pools too") {
+    StateTable states(1);
+    auto config = pool_of({{.name = "a"}});
+    auto kept = make_pool_snapshot(config, {}, states);
+    for (int i = 0; i < 100; ++i) {
+        config.name = "pool" + std::to_string(i);
+        static_cast<void>(make_pool_snapshot(config, {}, states));
+    }
+    states.forget_unused();
+    CHECK(states.size() == 2);
+    kept.reset();
+    states.forget_unused();
+    CHECK(states.size() == 0);
+}
+
+TEST_CASE("TLS that was prepared for a configuration which never came does not disturb the one in force") {
+    auto config = pool_of({{.name = "a"}});
+    config.servers[0].tls = palier::config::BackendTlsConfig{.verify = false, .ca = "", .server_name = "one"};
+    palier::config::Config in_force;
+    in_force.pools = {config};
+    StateTable states(1);
+    REQUIRE(states.prepare_tls(in_force));
+    states.adopt_tls();
+    const auto context = make_pool_snapshot(config, {}, states)->servers[0].tls;
+    REQUIRE(context);
+
+    palier::config::Config other = in_force;
+    other.pools[0].servers[0].tls->server_name = "two";
+    REQUIRE(states.prepare_tls(other));
+    CHECK(make_pool_snapshot(config, {}, states)->servers[0].tls == context);
+    REQUIRE(states.prepare_tls(in_force));
+    states.adopt_tls();
+    CHECK(make_pool_snapshot(config, {}, states)->servers[0].tls == context);
+}
+
 TEST_CASE("what workers count is summed for whoever reads") {
     ServerState state("web/a", "a", 3);
     CHECK(state.in_flight() == 0);

@@ -643,7 +643,7 @@ TEST_CASE("a server that is full while it grows does not begin the rotation anew
 TEST_CASE("a trial whose ejection is over is an exchange like any other") {
     SharedPool shared({{.name = "a"}, {.name = "b"}});
     TestWorker worker(shared);
-    shared.eject("a", monotonic_ms() - 1);
+    shared.eject("a", worker.loop.now_ms());
     Lease trial;
     while (worker.take(trial) != "a")
         trial.discard();
@@ -658,4 +658,65 @@ TEST_CASE("a trial whose ejection is over is an exchange like any other") {
     CHECK(shared.state("a").failures_in_row.load() == 1);
     trial.discard();
     CHECK(shared.state("a").on_trial.load());
+}
+
+TEST_CASE("servers that change places keep their leases, wherever they go") {
+    std::vector<ServerSpec> specs;
+    for (int i = 0; i < 50; ++i)
+        specs.push_back({.name = "s" + std::to_string(i)});
+    SharedPool shared(specs);
+    TestWorker worker(shared);
+    std::vector<Lease> leases(50);
+    for (Lease& lease : leases)
+        REQUIRE(worker.take(lease) != "none");
+    std::ranges::reverse(specs);
+    specs.erase(specs.begin() + 10, specs.begin() + 20);
+    specs.push_back({.name = "new"});
+    shared.configure(pool_of(specs));
+    worker.pool.update(shared.snapshot);
+    for (const Server& server : shared.snapshot->servers)
+        CHECK(server.state->in_flight() == (server.name == "new" ? 0 : 1));
+    for (Lease& lease : leases)
+        lease.discard();
+    worker.loop.run_once(0);
+    for (const Server& server : shared.snapshot->servers)
+        CHECK(server.state->in_flight() == 0);
+    CHECK(worker.shares(82) == [&] {
+        Shares two_each;
+        for (const ServerSpec& spec : specs)
+            two_each[spec.name] = 2;
+        return two_each;
+    }());
+}
+
+TEST_CASE("the pools of a worker find each other again by name, and those that left go") {
+    StateTable states(1);
+    const auto snapshot_of = [&](const std::string& name) {
+        auto config = pool_of({{.name = "a"}});
+        config.name = name;
+        return make_pool_snapshot(config, {}, states);
+    };
+    palier::net::Loop loop;
+    palier::base::BufferCache buffers;
+    palier::tls::Workspace tls(buffers);
+    PoolSet pools({loop, buffers, tls});
+    std::vector<std::shared_ptr<const PoolSnapshot>> snapshots{snapshot_of("x"), snapshot_of("y"),
+                                                               snapshot_of("z")};
+    pools.update(snapshots, kHourMs);
+    std::vector<WorkerPool*> before{&pools.at(0), &pools.at(1), &pools.at(2)};
+    Lease in_y;
+    REQUIRE(pools.at(1).pick({}, in_y) == Pick::leased);
+    const std::weak_ptr<const PoolSnapshot> y = snapshots[1];
+
+    snapshots = {snapshots[2], snapshots[0], snapshot_of("new")};
+    pools.update(snapshots, kHourMs);
+    CHECK(&pools.at(0) == before[2]);
+    CHECK(&pools.at(1) == before[0]);
+    CHECK(pools.at(2).snapshot().config.name == "new");
+    loop.run_once(0);
+    pools.sweep();
+    CHECK_FALSE(y.expired());
+    in_y.discard();
+    pools.sweep();
+    CHECK(y.expired());
 }
