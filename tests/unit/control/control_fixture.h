@@ -3,13 +3,13 @@
 #pragma once
 
 #include "catch.h"
+#include "config/load_fixture.h"
 #include "net/loop_fixture.h"
 #include "palier/base/log.h"
 #include "palier/control/control_socket.h"
 #include "palier/control/events.h"
 #include "palier/net/descriptors.h"
 
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -19,25 +19,16 @@
 
 namespace palier::test {
 
-/// A folder that goes with all that is in it.
-class Folder {
+/// Only errors are logged, as long as it lives.
+class QuietLog {
   public:
-    Folder() {
-        std::string name = (std::filesystem::temp_directory_path() / "palier-test-XXXXXX").string();
-        REQUIRE(::mkdtemp(name.data()) != nullptr);
-        path_ = name;
-    }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    ~Folder() {
-        std::error_code ignored;
-        std::filesystem::remove_all(path_, ignored);
-    }
-
-    [[nodiscard]] std::string file(std::string_view name) const { return path_ / name; }
+    QuietLog() : before_(base::detail::log_threshold) { base::log_start(base::LogLevel::error); }
+    QuietLog(const QuietLog&) = delete;
+    QuietLog& operator=(const QuietLog&) = delete;
+    ~QuietLog() { base::log_start(before_); }
 
   private:
-    std::filesystem::path path_;
+    base::LogLevel before_;
 };
 
 /// A client: the kernel connects it before the socket accepts.
@@ -102,7 +93,6 @@ class ControlClient {
 
 struct ControlFixture {
     explicit ControlFixture(const control::ControlLimits& limits = {}) : socket(loop, commands, limits) {
-        base::log_start(base::LogLevel::error);
         const auto add = [this](std::string name, auto run) {
             commands.add({.name = std::move(name),
                           .usage = "a test's",
@@ -129,7 +119,7 @@ struct ControlFixture {
         REQUIRE(socket.listen(path()));
     }
 
-    [[nodiscard]] std::string path() const { return folder.file("control.sock"); }
+    [[nodiscard]] std::string path() const { return folder.path("control.sock"); }
     [[nodiscard]] ControlClient client() const { return ControlClient(path()); }
 
     template <typename Condition>
@@ -154,7 +144,8 @@ struct ControlFixture {
         return client.lines();
     }
 
-    Folder folder;
+    QuietLog quiet;
+    config::Folder folder;
     net::Loop loop;
     control::CommandTable commands;
     std::vector<std::shared_ptr<control::Reply>> kept;

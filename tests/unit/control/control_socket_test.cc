@@ -4,6 +4,7 @@
 #include "control/control_fixture.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include <sys/resource.h>
 #include <sys/stat.h>

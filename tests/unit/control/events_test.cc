@@ -16,11 +16,7 @@ using test::ControlFixture;
 constexpr pool::Transition kDown{
     .from = "up", .to = "down", .reason = "HTTP 503", .former_ms = 1500, .bad = false};
 
-struct Quiet {
-    Quiet() { base::log_start(base::LogLevel::error); }
-};
-
-TEST_CASE_METHOD(Quiet, "followers hear of transitions from other threads, with the time") {
+TEST_CASE_METHOD(test::QuietLog, "followers hear of transitions from other threads, with the time") {
     net::Loop loop;
     Events events(loop);
     const auto server = std::make_shared<pool::ServerState>("web/front1", "front1", 1U);
@@ -52,7 +48,7 @@ TEST_CASE_METHOD(Quiet, "followers hear of transitions from other threads, with 
     CHECK(heard.size() == 1);
 }
 
-TEST_CASE_METHOD(Quiet, "more transitions than the control thread can take are counted") {
+TEST_CASE_METHOD(test::QuietLog, "more transitions than the control thread can take are counted") {
     net::Loop loop;
     Events events(loop);
     const auto server = std::make_shared<pool::ServerState>("web/front1", "front1", 1U);
