@@ -150,7 +150,11 @@ void Gates::let_go(std::unique_ptr<Gate> gate) {
 
 void Gates::set_max_connections(std::size_t most) {
     max_connections_ = most;
-    if (paused_) resume();
+    if (full()) {
+        pause("limits.connections reached");
+    } else {
+        resume();
+    }
 }
 
 void Gates::drain() {
