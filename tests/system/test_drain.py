@@ -57,7 +57,7 @@ def test_idle_connections_close_at_once(raw_backend, start_palier):
 def test_a_wait_tells_of_what_is_in_flight(raw_backend, start_palier):
     held = Held()
     backend = raw_backend(handler=held)
-    palier = start_palier(site([server("a", backend.address), server("b", raw_backend(name="b").address)], workers=2))
+    palier = start_palier(site([server("a", backend.address), server("b", raw_backend(name="b").address)], workers=1))
     clients = [palier.connect() for _ in range(6)]
     with palier.control() as control:
         for client in clients:
