@@ -24,6 +24,9 @@ int main(int argc, char** argv) {
     run->add_option("-c,--config", file, "the configuration file")->required();
     run->add_option("--workers", workers, "threads that serve; default: the file's, or one per CPU")
         ->check(CLI::Range(1, 256));
+    bool take_over = false;
+    run->add_flag("--take-over", take_over,
+                  "take the place of the palier that runs, without a pause; if there is one");
 
     auto* check = app.add_subcommand("check", "validate a configuration file");
     check->add_option("-c,--config", file, "the configuration file")->required();
@@ -57,7 +60,7 @@ int main(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? kDone : kUsage;
     }
-    if (run->parsed()) return run_command(file, workers);
+    if (run->parsed()) return run_command(file, workers, take_over);
     if (check->parsed()) return check_command(file);
     if (demo->parsed()) return demo_command(demo_options);
     if (version->parsed()) fmt::print("palier {}\n", PALIER_VERSION);

@@ -1,10 +1,14 @@
 #include "app/commands.h"
 #include "app/supervisor.h"
+#include "palier/base/log.h"
 #include "palier/config/load.h"
+#include "palier/control/take_over.h"
 #include "palier/pool/pool_snapshot.h"
 #include "palier/tls/check.h"
 
 #include <filesystem>
+#include <memory>
+#include <utility>
 
 #include <fmt/core.h>
 
@@ -28,19 +32,38 @@ bool report(const std::vector<tls::Finding>& findings) {
     return fine;
 }
 
+int refused(const base::Error& error) {
+    fmt::print(stderr, "palier: {}\n", error.message);
+    return kRefused;
+}
+
+/// The palier that runs; none where nobody answers.
+base::Result<std::optional<control::TakeOver>> predecessor(const std::string& control_socket) {
+    if (control_socket.empty())
+        return base::failure("there is no control_socket on which a palier could be asked for its place");
+    auto former = control::TakeOver::from(control_socket, PALIER_VERSION);
+    if (former && !*former)
+        base::log_info("nobody answers on {}: there is no palier whose place to take", control_socket);
+    return former;
+}
+
 }  // namespace
 
-int run_command(const std::string& file, std::optional<unsigned> workers) {
+int run_command(const std::string& file, std::optional<unsigned> workers, bool take_over) {
     auto config = config::load_file(file);
     if (!config) return report(config.error());
     if (workers) config->workers = *workers;
-    Supervisor supervisor(std::move(*config), {std::filesystem::absolute(file).string(), workers});
-    if (const auto started = supervisor.start(); !started) {
-        fmt::print(stderr, "palier: {}\n", started.error().message);
-        return kRefused;
+    auto former = take_over ? predecessor(config->control_socket) : std::optional<control::TakeOver>();
+    if (!former) return refused(former.error());
+    std::unique_ptr<Forwarder> forwarder;
+    {
+        Supervisor supervisor(std::move(*config), {std::filesystem::absolute(file).string(), workers},
+                              std::move(*former));
+        if (const auto started = supervisor.start(); !started) return refused(started.error());
+        supervisor.run();
+        forwarder = supervisor.take_forwarder();
     }
-    supervisor.run();
-    return kDone;
+    return forwarder ? forward(*forwarder) : kDone;
 }
 
 int check_command(const std::string& file) {

@@ -22,7 +22,7 @@ constexpr std::uint64_t kLookMs = 500;
 
 }  // namespace
 
-Supervisor::Supervisor(config::Config config, Source source)
+Supervisor::Supervisor(config::Config config, Source source, std::optional<control::TakeOver> from)
     : config_(std::make_shared<const config::Config>(std::move(config))),
       source_(std::move(source)),
       worker_count_(config_->workers != 0 ? config_->workers : usable_cpus()),
@@ -47,18 +47,25 @@ Supervisor::Supervisor(config::Config config, Source source)
       team_(mailbox_),
       events_(loop_),
       reload_(mailbox_, *this, events_),
-      rollouts_(*this, overlay_, events_, loop_) {}
+      rollouts_(*this, overlay_, events_, loop_),
+      upgrade_(loop_, commands_, events_, notifier_, invocation(), upgrade_hooks(), std::move(from)) {}
 
 Supervisor::~Supervisor() = default;
 
 base::Result<void> Supervisor::start() {
+    auto started = start_beside();
+    if (!started) upgrade_.step_back(started.error().message);
+    return started;
+}
+
+base::Result<void> Supervisor::start_beside() {
     set_log_level();
     descriptors_ = raise_descriptor_limit();
     std::signal(SIGPIPE, SIG_IGN);
     take_signals();
     return_large_blocks();
+    if (const auto inherited = inherit(); !inherited) return inherited;
     if (const auto opened = open_files(); !opened) return opened;
-    overlay_.load();
     overlay_.check_against(*config_);
     // Commands may come as soon as the socket is open: they find a snapshot, though not all addresses in it yet.
     static_cast<void>(builder_.build(config_, names_.addresses(), overlay_.decisions()));
@@ -72,8 +79,7 @@ base::Result<void> Supervisor::start() {
     // the listening sockets.
     settle([this] { return monitor_.settled(); });
     rollouts_.report();
-    serve();
-    return {};
+    return serve();
 }
 
 /// Who finds the sockets open may also end us gracefully; that is done once the workers run.
@@ -81,7 +87,13 @@ void Supervisor::take_signals() {
     signals_.on(SIGTERM, [this] { begin_stop(config_->shutdown_grace); });
     signals_.on(SIGINT, [this] { begin_stop(config_->shutdown_grace); });
     signals_.on(SIGQUIT, [this] { begin_stop(config::Duration{0}); });
-    signals_.on(SIGHUP, [this] { reload_.start(false, nullptr); });
+    signals_.on(SIGHUP, [this] {
+        if (upgrade_.under_way()) {
+            base::log_warning("an upgrade is under way: SIGHUP has no effect on this process");
+        } else {
+            reload_.start(false, nullptr);
+        }
+    });
     signals_.on(SIGUSR1, [this] {
         if (log_writer_) log_writer_->reopen();
     });
@@ -100,20 +112,27 @@ base::Result<void> Supervisor::open_sockets() {
     auto admin = open_admin(*config_);
     if (!admin) return std::unexpected(admin.error());
     admin_ = std::move(*admin);
+    inherit_sockets();
     auto plan = listening_.prepare(*config_);
     if (!plan) return std::unexpected(plan.error());
-    listening_.commit(std::move(*plan));
-    port_ = listening_.rows().front().address.port();
+    if (upgrade_.inherited() != nullptr) {
+        plan_.emplace(std::move(*plan));
+    } else {
+        listening_.commit(std::move(*plan));
+        port_ = listening_.rows().front().address.port();
+    }
     if (config_->control_socket.empty()) return {};
     control_ = std::make_unique<control::ControlSocket>(loop_, commands_);
-    return control_->listen(config_->control_socket,
-                            {.owner = config_->control_owner, .group = config_->control_group});
+    const net::LocalAccess access{.owner = config_->control_owner, .group = config_->control_group};
+    return upgrade_.inherited() != nullptr ? control_->listen_beside(config_->control_socket, access)
+                                           : control_->listen(config_->control_socket, access);
 }
 
 base::Result<std::unique_ptr<admin::AdminListener>> Supervisor::open_admin(const config::Config& config) {
     if (config.admin.empty()) return nullptr;
     auto admin =
         std::make_unique<admin::AdminListener>(loop_, config.timeouts, admin::health_pages(readiness_));
+    if (inherits_admin(config)) return admin;
     if (const auto listening = admin->listen(config.admin); !listening)
         return std::unexpected(listening.error());
     return admin;
@@ -131,6 +150,7 @@ void Supervisor::add_commands() {
                                       .config_file = source_.file});
     rollouts_.add_commands(commands_);
     commands_.add(reload_.command());
+    upgrade_.add_commands();
     commands_.add_help();
 }
 
@@ -141,20 +161,23 @@ void Supervisor::settle(const std::function<bool()>& settled) {
         loop_.run_once(50);
 }
 
-void Supervisor::serve() {
+base::Result<void> Supervisor::serve() {
     const auto snapshot = next_snapshot();  // names may have moved meanwhile
+    if (auto stepped = step_in(); !stepped) return stepped;
     team_.start(snapshot, log_writer_.get(), listening_.hand_out(*config_, certificates_.contexts()),
                 most_clients());
     const std::string extent = fmt::format("{} workers, {} pools, {} routes", worker_count_,
                                            config_->pools.size(), config_->routes.size());
     base::log_info("palier {} serves with {}", PALIER_VERSION, extent);
     loop_.timers().arm(look_timer_, loop_.now_ms() + kLookMs);
+    stepped_in();
     if (early_stop_) {
         begin_stop(*early_stop_);
-        return;
+        return {};
     }
     readiness_.serves();
     notifier_.ready("serving with " + extent);
+    return {};
 }
 
 std::size_t Supervisor::most_clients() const {
@@ -177,6 +200,7 @@ void Supervisor::set_log_level() const {
 /// Its servers are probed before workers see them: one that is new is not used unprobed.
 std::shared_ptr<const proxy::Snapshot> Supervisor::next_snapshot() {
     auto snapshot = builder_.build(config_, names_.addresses(), overlay_.decisions());
+    if (auto* const estate = upgrade_.inherited()) control::restore_standing(*estate, *snapshot);
     monitor_.watch(snapshot->pools);
     return snapshot;
 }
@@ -201,7 +225,7 @@ void Supervisor::look_for_unreachable() {
 }
 
 void Supervisor::run() {
-    while (team_.running() > 0) {
+    while (team_.running() > 0 || upgrade_.leaving()) {
         loop_.run_once(std::numeric_limits<int>::max());
         former_admin_.reset();
     }
@@ -222,7 +246,8 @@ void Supervisor::begin_stop(config::Duration grace) {
     if (std::exchange(stopping_, true)) grace = config::Duration{0};
     const std::string_view how = grace.count() == 0 ? "at once" : "exchanges in flight may finish";
     base::log_info("stopping: {}", how);
-    notifier_.stopping(how);
+    upgrade_.give_up("the palier that runs is stopping");
+    if (!upgrade_.left()) notifier_.stopping(how);
     rollouts_.stop();
     team_.stop(grace);
 }

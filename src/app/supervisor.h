@@ -2,13 +2,14 @@
 // publishes snapshots, does what commands ask for, and stops everything in order. It never touches client traffic.
 //
 // supervisor.cc has its life from start to stop, supervisor_engine.cc what commands ask of it, supervisor_reload.cc how
-// it goes over to another configuration.
+// it goes over to another configuration, supervisor_upgrade.cc how it takes another palier's place or gives up its own.
 //
 // Thread: the main one. Owner: the command that serves. Ends: run() returns.
 #pragma once
 
 #include "app/listening.h"
 #include "app/notify.h"
+#include "app/upgrade.h"
 #include "app/worker_team.h"
 #include "palier/admin/admin_listener.h"
 #include "palier/config/config.h"
@@ -24,6 +25,7 @@
 #include "palier/control/reload.h"
 #include "palier/control/rollout.h"
 #include "palier/control/snapshot_builder.h"
+#include "palier/control/take_over.h"
 #include "palier/health/monitor.h"
 #include "palier/net/loop.h"
 #include "palier/net/mailbox.h"
@@ -49,7 +51,9 @@ struct Source {
 
 class Supervisor final : private control::Engine, private control::Reload::Subject {
   public:
-    explicit Supervisor(config::Config config, Source source = {});
+    /// `from`: a palier in whose place this one steps.
+    explicit Supervisor(config::Config config, Source source = {},
+                        std::optional<control::TakeOver> from = {});
     ~Supervisor();
     Supervisor(const Supervisor&) = delete;
     Supervisor& operator=(const Supervisor&) = delete;
@@ -58,8 +62,10 @@ class Supervisor final : private control::Engine, private control::Reload::Subje
     /// open.
     [[nodiscard]] base::Result<void> start();
 
-    /// Serves until a signal or a command ends it.
+    /// Serves until a signal or a command ends it, or another palier has taken its place.
     void run();
+    /// What this process still has to do for the palier that took its place; null: nothing.
+    [[nodiscard]] std::unique_ptr<Forwarder> take_forwarder() { return upgrade_.take_forwarder(); }
 
     /// The first listener's port, for a configuration that left it to the system.
     [[nodiscard]] std::uint16_t port() const { return port_; }
@@ -76,7 +82,8 @@ class Supervisor final : private control::Engine, private control::Reload::Subje
         const config::Config& config);
     void add_commands();
     void settle(const std::function<bool()>& settled);
-    void serve();
+    [[nodiscard]] base::Result<void> start_beside();
+    [[nodiscard]] base::Result<void> serve();
     [[nodiscard]] std::shared_ptr<const proxy::Snapshot> next_snapshot();
     [[nodiscard]] std::size_t most_clients() const;
     void set_log_level() const;
@@ -117,6 +124,18 @@ class Supervisor final : private control::Engine, private control::Reload::Subje
     void put_in_force();
     void switch_log(std::unique_ptr<proxy::AccessLogWriter> writer);
 
+    // Upgrade.
+    [[nodiscard]] Upgrade::Invocation invocation() const;
+    [[nodiscard]] Upgrade::Hooks upgrade_hooks();
+    [[nodiscard]] base::Result<void> inherit();
+    void inherit_sockets();
+    [[nodiscard]] bool inherits_admin(const config::Config& config);
+    [[nodiscard]] base::Result<void> step_in();
+    void stepped_in();
+    [[nodiscard]] std::string obstacle_to_upgrade() const;
+    [[nodiscard]] control::Estate estate();
+    void hand_over();
+
     std::shared_ptr<const config::Config> config_;  // in force
     const Source source_;
     const unsigned worker_count_;
@@ -140,6 +159,7 @@ class Supervisor final : private control::Engine, private control::Reload::Subje
     std::unique_ptr<admin::AdminListener> admin_;
     std::unique_ptr<admin::AdminListener> former_admin_;  // to be destroyed between two turns
     Listening listening_;
+    std::optional<Listening::Plan> plan_;  // to be put in force once another palier has let go
     WorkerTeam team_;
     std::uint16_t port_ = 0;
 
@@ -158,6 +178,7 @@ class Supervisor final : private control::Engine, private control::Reload::Subje
     control::CommandTable commands_;
     control::Reload reload_;
     control::Rollouts rollouts_;
+    Upgrade upgrade_;
     std::unique_ptr<control::ControlSocket> control_;
 };
 

@@ -194,7 +194,8 @@ void Upgrade::abandon(std::string why) {
     if (process_) process_->terminate(attempt_->started ? kEndMs : 0);
 }
 
-void Upgrade::fail(const std::string& why) {
+/// `why` is a copy: it may come from the attempt.
+void Upgrade::fail(std::string why) {  // NOLINT(performance-unnecessary-value-param)
     base::TimerWheel::disarm(late_timer_);
     Attempt attempt = std::move(*attempt_);
     attempt_.reset();
@@ -214,7 +215,7 @@ control::HandOver::Hooks Upgrade::hand_over_hooks() {
             .given_up = [this](const auto& /*successor*/, std::string_view why) { on_given_up(why); },
             .announce = [this](const auto& successor) { announce(successor); },
             .leave = [this](const auto& successor) { on_left(successor); },
-            .left = [this] { hooks_.leave_control_path(); }};
+            .left = [this] { on_path_left(); }};
 }
 
 control::Estate Upgrade::estate() {
@@ -250,10 +251,18 @@ void Upgrade::on_left(const control::HandOver::Successor& successor) {
     if (attempt_) {
         if (!attempt_->started) process_.reset();  // somebody else was faster
         attempt_->reply->event(ready);
-        attempt_->reply->done({{"pid", successor.pid}, {"version", successor.version}});
+        reply_ = std::move(attempt_->reply);
         attempt_.reset();
     }
     if (line_end_ >= 0 && successor.pid != 0) stay_for(successor);
+}
+
+/// Only now the command is answered: who asks for something next, reaches the other one.
+void Upgrade::on_path_left() {
+    hooks_.leave_control_path();
+    const control::HandOver::Successor& successor = hand_over_.successor();
+    if (const auto reply = std::exchange(reply_, nullptr))
+        reply->done({{"pid", successor.pid}, {"version", successor.version}});
 }
 
 /// From here on everything that ends below this process is the forwarder's to reap.

@@ -105,13 +105,14 @@ class Upgrade {
     void on_next_ended(const net::Process::End& end);
     void on_late();
     void abandon(std::string why);
-    void fail(const std::string& why);
+    void fail(std::string why);
 
     [[nodiscard]] control::HandOver::Hooks hand_over_hooks();
     [[nodiscard]] control::Estate estate();
     void announce(const control::HandOver::Successor& successor);
     void on_given_up(std::string_view why);
     void on_left(const control::HandOver::Successor& successor);
+    void on_path_left();
     void stay_for(const control::HandOver::Successor& successor);
     void close_line();
 
@@ -125,6 +126,7 @@ class Upgrade {
     const bool stays_;
     control::HandOver hand_over_;
     std::optional<Attempt> attempt_;
+    std::shared_ptr<control::Reply> reply_;  // of an upgrade that is done but for the control socket
     std::unique_ptr<net::Process> process_;  // the check, then the next palier
     base::Timer late_timer_ = base::Timer::calling<&Upgrade::on_late>(this);
     int line_ = -1;           // to the process that stays for all of us
