@@ -12,13 +12,17 @@
 namespace palier::net {
 
 Socket::Socket(Socket&& other) noexcept
-    : descriptor_(std::exchange(other.descriptor_, -1)),
+    : loop_(std::exchange(other.loop_, nullptr)),
+      descriptor_(std::exchange(other.descriptor_, -1)),
       readable_(std::exchange(other.readable_, false)),
       hangup_(std::exchange(other.hangup_, false)) {}
 
 bool Socket::adopt(Loop& loop, int descriptor, Watcher& watcher) {
     descriptor_ = descriptor;
-    if (loop.watch(descriptor, watcher)) return true;
+    if (loop.watch(descriptor, watcher)) {
+        loop_ = &loop;
+        return true;
+    }
     close();
     return false;
 }
@@ -41,6 +45,7 @@ base::Result<void> Socket::connect(Loop& loop, const base::SocketAddress& addres
         close();
         return base::system_failure("epoll_ctl", error);
     }
+    loop_ = &loop;
     return {};
 }
 
@@ -106,6 +111,9 @@ void Socket::shutdown_write() {
 
 void Socket::close() {
     if (descriptor_ < 0) return;
+    // A child process holds every socket until it runs its program: closing it here would not end the events then, and
+    // the next one would find no watcher.
+    if (loop_ != nullptr) std::exchange(loop_, nullptr)->unwatch(descriptor_);
     ::close(descriptor_);
     descriptor_ = -1;
     readable_ = hangup_ = false;

@@ -79,6 +79,7 @@ class Socket {
     void close_with_reset();
 
   private:
+    Loop* loop_ = nullptr;  // that watches it
     int descriptor_ = -1;
     bool readable_ = false;
     bool hangup_ = false;

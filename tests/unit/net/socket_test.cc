@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include <fcntl.h>
 #include <poll.h>
 
 using namespace palier::net;
@@ -240,4 +241,15 @@ TEST_CASE("a closed socket forgets that it was readable") {
     CHECK_FALSE(c.mine.socket.readable());
     c.mine.socket.close();
     CHECK(c.peer.receive().empty());
+}
+
+TEST_CASE("a socket that a child process holds too is deaf once it is closed") {
+    Connected c;
+    const Descriptor childs(::fcntl(c.mine.socket.descriptor(), F_DUPFD_CLOEXEC, 0));
+    REQUIRE(childs.get() >= 0);
+    c.mine.socket.close();
+    c.peer.send("too late");
+    REQUIRE(childs.receive() == "too late");
+    c.loop.run_once(0);
+    CHECK(c.mine.all == 0);
 }
