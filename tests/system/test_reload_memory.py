@@ -66,8 +66,8 @@ class SteadyClient:
 def test_memory_after_a_thousand_reloads(raw_backend, start_palier):
     """Two files in turn, of which one has a listener, a pool, a route and a server more and another weight."""
     front = raw_backend().address
-    one = site([server("a", front), server("b", front)], workers=2, log={"access": "off", "level": "warning"})
-    palier = start_palier(one | {"log": {"access": "off"}})
+    one = site([server("a", front), server("b", front)], workers=2, log={"access": "off"})
+    palier = start_palier(one)
     other = one | {
         "listener": [*one["listener"], {"name": "more", "address": f"127.0.0.1:{free_port()}"}],
         "pool": [{"name": "web", "server": [server("a", front, weight=7), server("c", front), server("b", front)]},

@@ -23,7 +23,8 @@ pid {directory}/nginx.pid;
 error_log stderr warn;
 events {{ worker_connections 4096; }}
 http {{
-    access_log off;
+    log_format visits "$msec $request_time $server_port";
+    access_log {log};
     client_body_temp_path {directory}/body;
     fastcgi_temp_path {directory}/fastcgi;
     proxy_temp_path {directory}/proxy;
@@ -124,11 +125,12 @@ class WebFront:
     anything else   JSON: front, https (as an application tells it), server ($_SERVER), input_size, input_crc32
 
     The same is behind `probe_port`, for who wants to tell probes and visitors apart. With a `certificate`, it speaks
-    only TLS. On a `machine`, it has that one's address instead of 127.0.0.1.
+    only TLS. On a `machine`, it has that one's address instead of 127.0.0.1. With `log`, nginx's own access log tells of
+    visits().
     """
 
     def __init__(self, name: str, directory: Path, workers: int = 1, certificate: Certificate | None = None,
-                 machine: Machine | None = None, backlog: int = 4096):
+                 machine: Machine | None = None, backlog: int = 4096, log: bool = False):
         self.name, self.machine = name, machine
         self.host = machine.address if machine else "127.0.0.1"
         self.directory = directory / f"front-{name}"
@@ -137,7 +139,8 @@ class WebFront:
             self.port, self.probe_port = free_port(), free_port()
         tls = f" ssl; ssl_certificate {certificate.crt}; ssl_certificate_key {certificate.key}" if certificate else ""
         values = {"name": name, "directory": self.directory, "host": self.host, "port": self.port,
-                  "probe_port": self.probe_port, "pages": _PAGES, "workers": workers, "tls": tls, "backlog": backlog}
+                  "probe_port": self.probe_port, "pages": _PAGES, "workers": workers, "tls": tls, "backlog": backlog,
+                  "log": f"{self.directory}/access.log visits" if log else "off"}
         as_root = os.geteuid() == 0
         self._write("nginx.conf", _NGINX, values, user="user root root;" if as_root else "")
         self._write("fastcgi_params", _FASTCGI_PARAMETERS, values)
@@ -154,6 +157,17 @@ class WebFront:
     @property
     def url(self) -> str:
         return f"http://{self.address}"
+
+    def log_size(self) -> int:
+        return (self.directory / "access.log").stat().st_size
+
+    def visits(self, skipping: int = 0) -> list[float]:
+        """When each request that did not come to `probe_port` began, by nginx's access log behind so many bytes; a wall
+        clock's seconds."""
+        with open(self.directory / "access.log", encoding="ascii") as log:
+            log.seek(skipping)
+            lines = log.read().splitlines()
+        return [float(ended) - float(took) for ended, took, port in map(str.split, lines) if int(port) == self.port]
 
     def start(self) -> None:
         """Starts php-fpm and nginx, or those of them that were killed."""
