@@ -2,6 +2,7 @@
 
 #include "control/stamp.h"
 #include "control/targets.h"
+#include "palier/base/clock.h"
 #include "palier/base/log.h"
 #include "palier/pool/standing.h"
 
@@ -116,11 +117,14 @@ json describe_aside(const CommandEnvironment& environment) {
 
 json describe(const tls::ListedCertificate& certificate) {
     constexpr std::int64_t kSecond = 1000;
+    constexpr std::int64_t kDay = 86'400;
+    const std::int64_t now_ms = static_cast<std::int64_t>(base::monotonic_ms()) + base::wall_offset_ms();
     return {{"names", certificate.names},
             {"file", certificate.file},
             {"key_type", tls::to_text(certificate.key_type)},
             {"not_before", time_text(certificate.not_before * kSecond)},
-            {"not_after", time_text(certificate.not_after * kSecond)}};
+            {"not_after", time_text(certificate.not_after * kSecond)},
+            {"days_left", (certificate.not_after - now_ms / kSecond) / kDay}};
 }
 
 }  // namespace

@@ -8,7 +8,8 @@ import subprocess
 import time
 
 import pytest
-from harness import BINARY, SANITIZED, Held, Palier, resident_bytes, run_palier, seconds, server, site, to_toml, wait_for
+from harness import (BINARY, SANITIZED, Held, Palier, make_certificate, resident_bytes, run_palier, seconds, server, site,
+                     to_toml, wait_for)
 
 
 @pytest.fixture
@@ -269,3 +270,12 @@ def test_tables_of_the_real_thing(palier):
     assert run_palier("ctl", "__names", "servers", env={"PALIER_SOCKET": str(palier.control_path)}).stdout == "web/a\nweb/b\n"
     refused = ctl("drain", "web/c")
     assert refused.returncode == 1 and refused.stderr.startswith("palier ctl: ")
+
+
+def test_certificates_tell_the_days_that_they_have_left(secure, certs, ca):
+    make_certificate(certs, ["test.example"], ca, days=41)
+    palier = secure(tls={"default": "test.example"})
+    with palier.control() as control:
+        assert control.do("certificates")["certificates"][0]["days_left"] in (40, 41)
+    assert re.search(r"^ +4[01]  .* test\.example$",
+                     run_palier("ctl", "-s", palier.control_path, "certificates").stdout, re.MULTILINE)
