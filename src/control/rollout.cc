@@ -81,7 +81,9 @@ struct Rollouts::State {
 void Rollouts::State::run(const Request& request, std::shared_ptr<Reply> reply) {
     const std::string& name = request.words.front();
     const config::PoolConfig* pool = find_pool(name);
-    if (pool == nullptr) {
+    // A roll-out of a pool that has left the configuration can still be looked at and ended.
+    const bool has_rollout = runs.contains(name) || !ground.overlay.rollout(name).is_null();
+    if (pool == nullptr && !has_rollout) {
         reply->fail(unknown_pool(name));
         return;
     }
@@ -92,13 +94,16 @@ void Rollouts::State::run(const Request& request, std::shared_ptr<Reply> reply) 
     const std::string_view verb = request.words.size() > 1 ? std::string_view(request.words[1]) : "";
     if (verb == "status") {
         reply->done(status(name));
-    } else if (verb == "abort") {
+    } else if (verb == "abort" && !stopping) {
         abort(name, std::move(reply));
+    } else if (stopping) {
+        reply->fail("palier is about to stop");
     } else if (const auto at = runs.find(name); at != runs.end()) {
         reply->fail(fmt::format("a roll-out of {0} is under way ({1}); `rollout {0} abort` ends it", name,
                                 at->second->record().place()));
-    } else if (stopping) {
-        reply->fail("palier is about to stop");
+    } else if (pool == nullptr) {
+        reply->fail(fmt::format(
+            "pool {0} has left the configuration; `rollout {0} abort` forgets its roll-out", name));
     } else if (verb == "resume") {
         resume(*pool, request, std::move(reply));
     } else {

@@ -10,8 +10,9 @@
 //   slow-start | its share grows                           | it is at its full weight        | probes take it down, traffic ejects it
 //   soak       | it is compared with the others            | `soak` has passed               | the same, or it does worse (rollout_soak.h)
 //
-// Until its hook has begun, nothing was done to a server. Whoever fails before `enable` is still drained; after it, back_out drains it again and waits for what is in flight, for
-// `wait` at most. Then undo runs, if there is one, and it is left drained. Steps without anything to do are skipped.
+// Until its hook has begun, nothing was done to a server. Whoever fails before `enable` is still drained; after it,
+// back_out drains it again and waits for what is in flight, for `wait` at most. Then undo runs, if there is one, and it is
+// left drained. Steps without anything to do are skipped.
 
 #include "control/rollout_server.h"
 

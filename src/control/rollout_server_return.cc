@@ -86,7 +86,8 @@ void RolloutServer::enable() {
 }
 
 void RolloutServer::warm_slowly() {
-    if (step_ != RolloutStep::enable) return;
+    // A reload may have come between the order and its being in force.
+    if (step_ != RolloutStep::enable || fail_if_gone()) return;
     std::uint64_t longest = 0;
     for (const pool::Server* server : addresses())
         longest = std::max(longest, server->slow_start_ms);

@@ -77,8 +77,6 @@ TEST_CASE("listeners, pools and servers come and go by name") {
                        "  [[pool.server]]\n  name = \"x\"\n  address = \"h:1\"\n"
                        "[[pool]]\nname = \"office\"")) == Lines{"+ server web/x"});
     CHECK(all(replaced("name = \"b\"", "name = \"x\"")) == Lines{"+ server web/x", "- server web/b"});
-    const auto renamed = replaced("name = \"office\"", "name = \"web2\"");
-    CHECK(renamed.none() == false);
 }
 
 TEST_CASE("a pool that goes takes its servers and leaves its routes to another") {
@@ -105,7 +103,7 @@ TEST_CASE("what is changed says from what to what") {
           Lines{"~ pool office: health off -> on"});
     CHECK(all(replaced("node = \"srv1\"",
                        "[timeouts]\nserver = \"90s\"\n[limits]\nbody = \"1MiB\"\nconnections = 9")) ==
-          Lines{"~ node \"srv1\" -> \"\"", "~ timeouts.server 60s -> 90s", "~ limits.body 0 -> 1MiB",
+          Lines{"~ node \"srv1\" -> \"\"", "~ timeouts.server 1m -> 90s", "~ limits.body 0 -> 1MiB",
                 "~ limits.connections 0 -> 9"});
 }
 

@@ -43,7 +43,10 @@ class FakeEngine final : public control::Engine {
     [[nodiscard]] const proxy::Snapshot& snapshot() const override { return *builder_.current(); }
     void republish(InForce in_force) override {
         publish();
-        mailbox_.post([in_force = std::move(in_force)] { in_force(); });
+        mailbox_.post([this, in_force = std::move(in_force)] {
+            if (meanwhile) meanwhile();
+            in_force();
+        });
     }
     void close_connections(std::shared_ptr<pool::ServerState> server, bool tunnels, InForce done) override {
         closed.emplace_back(server->server, tunnels);
@@ -92,6 +95,7 @@ class FakeEngine final : public control::Engine {
 
     std::vector<std::pair<std::string, bool>> closed;  // and whether its tunnels too
     std::vector<std::string> doubted;
+    std::function<void()> meanwhile;  // happens between an order to publish and its being in force
     bool heals = true;
     std::string reason = "HTTP 503, expected 200-399";
 
@@ -177,9 +181,16 @@ inline config::Config three_fronts() {
     return config;
 }
 
+/// As three_fronts(), but of a pool "api".
+inline config::Config another_pool() {
+    config::Config config = three_fronts();
+    config.pools.front().name = "api";
+    return config;
+}
+
 struct RolloutFixture {
     explicit RolloutFixture(config::Config config = three_fronts())
-        : overlay(loop, folder.file("state.json"), [] {}),
+        : overlay(loop, folder.path("state.json"), [] {}),
           events(loop),
           engine(loop, overlay, std::move(config)) {
         base::log_start(base::LogLevel::error);
@@ -220,7 +231,7 @@ struct RolloutFixture {
     }
     [[nodiscard]] std::string state() { return rollouts->status("web")["state"]; }
 
-    Folder folder;
+    config::Folder folder;
     net::Loop loop;
     control::Overlay overlay;
     control::Events events;

@@ -105,7 +105,7 @@ TEST_CASE_METHOD(RolloutFixture, "what is in flight is waited for") {
 }
 
 TEST_CASE_METHOD(RolloutFixture, "a failing hook stops it where it stands, and resume goes on there") {
-    const std::string mended = folder.file("mended");
+    const std::string mended = folder.path("mended");
     const auto told =
         roll_out("test $PALIER_SERVER != front2 || test -e " + mended + " || { echo no room; exit 3; }",
                  {{"undo", "echo undoing {server}"}});
@@ -165,7 +165,7 @@ TEST_CASE_METHOD(RolloutFixture,
 
 TEST_CASE_METHOD(RolloutFixture, "a hook that cannot be run changes nothing") {
     const auto told =
-        ask({"web"}, {{"run", "/nonexistent/deploy.sh"}, {"undo", "touch " + folder.file("undone")}});
+        ask({"web"}, {{"run", "/nonexistent/deploy.sh"}, {"undo", "touch " + folder.path("undone")}});
     REQUIRE(ended(told));
     CHECK(told->error ==
           "the roll-out of web stopped at front1, step hook: cannot run /nonexistent/deploy.sh: No such file "
@@ -173,7 +173,7 @@ TEST_CASE_METHOD(RolloutFixture, "a hook that cannot be run changes nothing") {
           "directory");
     CHECK(engine.admin("front1") == Admin::enabled);
     CHECK(state() == "none");
-    CHECK_FALSE(std::filesystem::exists(folder.file("undone")));
+    CHECK_FALSE(std::filesystem::exists(folder.path("undone")));
 }
 
 TEST_CASE_METHOD(RolloutFixture, "enough others must be usable") {
@@ -204,7 +204,7 @@ TEST_CASE_METHOD(RolloutFixture, "enough others must be usable") {
 }
 
 TEST_CASE_METHOD(RolloutFixture, "several at a time") {
-    const std::string both = folder.file("both");
+    const std::string both = folder.path("both");
     // Each waits for the other: one after another, neither would be done.
     const auto told = roll_out("mkdir -p " + both + "; touch " + both +
                                    "/{server}; test {server} = front3 || while test ! -e " + both +
@@ -234,7 +234,7 @@ TEST_CASE_METHOD(RolloutFixture, "an operator's word is heard meanwhile") {
         CHECK(engine.admin("front3") == Admin::drained);
     }
     SECTION("one that is disabled while its hook runs stays so") {
-        const std::string go = folder.file("go");
+        const std::string go = folder.path("go");
         const auto told = roll_out("while test ! -e " + go + "; do sleep 0.01; done");
         REQUIRE(at(told, "front1", "hook"));
         REQUIRE(overlay.set_admin("web", "front1", Admin::disabled, by_anna()).empty());
@@ -399,7 +399,7 @@ TEST_CASE_METHOD(RolloutFixture, "an abort before the hook puts the server back"
 }
 
 TEST_CASE_METHOD(RolloutFixture, "a palier that was killed knows of the roll-out, and resumes it") {
-    const std::string first = folder.file("first");
+    const std::string first = folder.path("first");
     const auto told =
         roll_out("test {server} != front2 -o -e " + first + " || { touch " + first + "; sleep 1000; }");
     REQUIRE(until([&] { return std::filesystem::exists(first); }));
@@ -425,9 +425,9 @@ TEST_CASE_METHOD(RolloutFixture, "a palier that was killed knows of the roll-out
 }
 
 TEST_CASE_METHOD(RolloutFixture, "that a hook begins is in the file before it does") {
-    const auto told = roll_out("cp " + overlay.file() + " " + folder.file("seen"), {{"servers", "front1"}});
+    const auto told = roll_out("cp " + overlay.file() + " " + folder.path("seen"), {{"servers", "front1"}});
     REQUIRE(ended(told));
-    std::ifstream seen(folder.file("seen"));
+    std::ifstream seen(folder.path("seen"));
     const json at = json::parse(seen)["pools"]["web"]["rollout"]["at"]["front1"];
     CHECK(at["step"] == "hook");
     CHECK(at["drained"] == true);
@@ -452,7 +452,7 @@ TEST_CASE_METHOD(RolloutFixture, "a hook that outlived its palier is not joined 
 
 TEST_CASE_METHOD(RolloutFixture, "a resumed server that cannot go on is not put back to work") {
     control::RolloutRecord record;
-    record.options = {{"run", "true"}, {"wait", "60ms"}, {"undo", "touch " + folder.file("undone")}};
+    record.options = {{"run", "true"}, {"wait", "60ms"}, {"undo", "touch " + folder.path("undone")}};
     record.order = {"front1"};
     record.at["front1"] = {.step = "hook", .drained = true};
     REQUIRE(overlay.set_rollout("web", record.to_json()).empty());
@@ -465,7 +465,7 @@ TEST_CASE_METHOD(RolloutFixture, "a resumed server that cannot go on is not put 
     CHECK((*resumed->end)["drained"] == json({"front1"}));
     CHECK(engine.admin("front1") == Admin::drained);
     CHECK(state() == "stopped");
-    CHECK_FALSE(std::filesystem::exists(folder.file("undone")));
+    CHECK_FALSE(std::filesystem::exists(folder.path("undone")));
 }
 
 TEST_CASE_METHOD(RolloutFixture, "a record that cannot be read stands in the way until it is forgotten") {
@@ -491,12 +491,45 @@ TEST_CASE_METHOD(RolloutFixture, "palier's stop ends the hook and leaves an inte
     const auto told = roll_out("echo ready; exec sleep 1000");
     REQUIRE(until([&] { return !told->output().empty(); }));
     rollouts->stop();
-    CHECK(roll_out("true")->error.starts_with("a roll-out of web is under way"));
+    CHECK(roll_out("true")->error == "palier is about to stop");
+    CHECK(ask({"web", "abort"})->error == "palier is about to stop");
     REQUIRE(until([&] { return !has_children(); }));
     CHECK_FALSE(told->end);
     begin_anew();
     CHECK(state() == "interrupted");
     CHECK(engine.admin("front1") == Admin::drained);
+}
+
+TEST_CASE_METHOD(RolloutFixture, "a pool that leaves the configuration ends its roll-out") {
+    SECTION("while its server comes back to work") {
+        engine.meanwhile = [&] {
+            if (overlay.decisions().find("web") == overlay.decisions().end())
+                engine.configure(another_pool());
+        };
+        const auto told = roll_out("true", {{"soak", "5s"}});
+        REQUIRE(ended(told));
+        CHECK_THAT(told->error, Catch::Contains("it is no longer configured"));
+    }
+    SECTION("while a hook runs, which an abort ends") {
+        const auto told = roll_out("echo ready; exec sleep 1000");
+        REQUIRE(until([&] { return !told->output().empty(); }));
+        engine.configure(another_pool());
+        CHECK((*ask({"web", "status"})->end)["state"] == "running");
+        const auto aborted = ask({"web", "abort"});
+        REQUIRE(ended(aborted));
+        CHECK(aborted->well);
+        CHECK_FALSE(has_children());
+    }
+    SECTION("after it was interrupted: an abort forgets it, a resume has nothing to go on with") {
+        const auto told = roll_out("echo ready; exec sleep 1000");
+        REQUIRE(until([&] { return !told->output().empty(); }));
+        begin_anew();
+        engine.configure(another_pool());
+        CHECK(ask({"web", "resume"})->error ==
+              "pool web has left the configuration; `rollout web abort` forgets its roll-out");
+        CHECK(ask({"web", "abort"})->well);
+        CHECK(ask({"web", "abort"})->error == "there is no pool \"web\"");
+    }
 }
 
 TEST_CASE_METHOD(RolloutFixture, "what cannot be is refused in words") {

@@ -16,6 +16,7 @@ using namespace palier::control;
 using namespace palier::test;
 using palier::base::IpAddress;
 using palier::base::SocketAddress;
+using palier::config::Folder;
 namespace net = palier::net;
 
 namespace {
@@ -54,7 +55,7 @@ struct Old {
         REQUIRE(socket->listen(path()));
     }
 
-    [[nodiscard]] std::string path() const { return folder.file("control.sock"); }
+    [[nodiscard]] std::string path() const { return folder.path("control.sock"); }
 
     /// Runs `next` as the one that takes over, until it has ended and this one has done its part. It checks nothing:
     /// Catch2 knows one thread only.
@@ -219,15 +220,15 @@ TEST_CASE("what stands in the way, and another protocol, are refused in words") 
 
 TEST_CASE("where nobody answers, there is nothing to take over") {
     const Folder folder;
-    const auto missing = TakeOver::from(folder.file("none.sock"), "2.0.0");
+    const auto missing = TakeOver::from(folder.path("none.sock"), "2.0.0");
     REQUIRE(missing);
     CHECK_FALSE(*missing);
     {
         // What a palier that was killed leaves behind.
         Old old;
-        std::filesystem::create_hard_link(old.path(), folder.file("stale.sock"));
+        std::filesystem::create_hard_link(old.path(), folder.path("stale.sock"));
     }
-    const auto stale = TakeOver::from(folder.file("stale.sock"), "2.0.0");
+    const auto stale = TakeOver::from(folder.path("stale.sock"), "2.0.0");
     REQUIRE(stale);
     CHECK_FALSE(*stale);
 }
@@ -257,7 +258,7 @@ void answer_once(const std::string& path, std::string_view answer, const std::ve
 
 TEST_CASE("answers that are none of a palier's are refused") {
     const Folder folder;
-    const std::string path = folder.file("control.sock");
+    const std::string path = folder.path("control.sock");
     const Descriptor no_socket(::open("/dev/null", O_RDONLY | O_CLOEXEC));
     const auto error_after = [&](std::string_view answer, const std::vector<int>& descriptors) {
         std::string error;
