@@ -105,7 +105,7 @@ _palier() {
     fi
     case ${COMP_WORDS[1]} in
         ctl) _palier_ctl ;;
-        run) [[ $palier_word == -* ]] && _palier_offer --config --workers --help ;;
+        run) [[ $palier_word == -* ]] && _palier_offer --config --workers --take-over --help ;;
         check) [[ $palier_word == -* ]] && _palier_offer --config --help ;;
         demo) [[ $palier_word == -* ]] && _palier_offer --port --tls-port --print-config --help ;;
     esac

@@ -326,9 +326,14 @@ def test_a_kill_in_between_leaves_the_other_one(raw_backend, start_palier, tmp_p
                            "health": {"type": "http", "interval": "60s", "timeout": "50s"}})
     next_config = tmp_path / "next.toml"
     next_config.write_text(to_toml(config))
-    new = Child([BINARY, "run", "-c", next_config, "--take-over"], tmp_path, "next")
+    new = Child([BINARY, "run", "-c", next_config, "--take-over", "--workers", "6"], tmp_path, "next")
     try:
         wait_for(lambda: silent.served, "the probe")
+        if dies == "new":
+            # Its own sockets would have most of these, and take them along.
+            for client in [old.connect() for _ in range(20)]:
+                with client:
+                    assert client.request().body == b"a"
         (old.child if dies == "old" else new).send_signal(signal.SIGKILL)
         with old.connect() as client:  # before anybody has noticed
             assert client.request().body == b"a"
@@ -445,15 +450,15 @@ IN_CONTAINER = pytest.mark.skipif(not CAN_UNSHARE, reason="unshare --pid needs r
 class Container:
     """A palier that is pid 1 of its namespace; `unshare` stands for the container, and ends with its exit status."""
 
-    def __init__(self, config: dict, directory: Path):
+    def __init__(self, config: dict, directory: Path, init: tuple[str, ...] = ()):
         config.setdefault("state_file", "")
-        self.palier = Palier(config, directory, prefix=as_first_process())
+        self.palier = Palier(config, directory, prefix=[*as_first_process(), *init])
         self.palier.wait_ready()
         self.palier.stopped_by_test = True
-        (self.first,) = self._children(self.palier.pid)
+        (self.first,) = self.children(self.palier.pid)
 
     @staticmethod
-    def _children(pid: int) -> list[int]:
+    def children(pid: int) -> list[int]:
         return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def upgrade(self) -> int:
@@ -494,7 +499,7 @@ def test_pid_1_passes_signals_on_and_ends_as_the_one_that_serves(raw_backend, tm
     with Container(site([server("a", backend.address)]), tmp_path) as container:
         for _ in range(3):  # each by the one before
             pid = container.upgrade()
-        wait_for(lambda: len(container._children(container.first)) == 1, "those in between to be gone")
+        wait_for(lambda: len(container.children(container.first)) == 1, "those in between to be gone")
         assert pid != 1 and container.palier.get().body == b"a"
         # Of sockets it has the line on which it hears who serves, and nothing else.
         wait_for(lambda: sum("socket" in name for name in descriptors(container.first)) == 1, "closed sockets")
@@ -524,7 +529,7 @@ def test_pid_1_hears_of_a_death_whose_parent_has_tunnels_still(tmp_path):
             tunnels = Tunnels(f"ws://127.0.0.1:{container.palier.port}/", 1)
             wait_for(lambda: tunnels.exchanges > 0, "a message")
             pid = container.upgrade()
-            assert len(container._children(container.first)) == 1  # the one with the tunnel
+            assert len(container.children(container.first)) == 1  # the one with the tunnel
             os.kill(container.outside(pid), signal.SIGKILL)
             assert container.palier.child.wait() == 128 + signal.SIGKILL
             tunnels.stop()
@@ -542,3 +547,17 @@ def test_pid_1_has_tunnels_of_its_own_and_forwards_all_the_same(tmp_path):
             os.kill(container.first, signal.SIGTERM)
             assert container.palier.child.wait() == 0
             tunnels.stop()
+
+
+@IN_CONTAINER
+def test_an_init_that_waits_for_palier_keeps_its_child(raw_backend, tmp_path):
+    """As with `docker run --init`: the container would end with the first palier."""
+    init = ("sh", "-c", 'trap "" TERM; "$@" & wait $!', "init")
+    with Container(site([server("a", raw_backend(name="a").address)]), tmp_path, init) as container:
+        (palier,) = container.children(container.first)
+        container.upgrade()
+        pid = container.upgrade()
+        assert container.children(container.first) == [palier]
+        assert container.palier.get().body == b"a"
+        os.kill(container.outside(pid), signal.SIGKILL)
+        assert container.palier.child.wait() == 128 + signal.SIGKILL
