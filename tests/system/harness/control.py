@@ -13,12 +13,12 @@ class Control:
 
     def __init__(self, path: str | Path, timeout: float = 10.0):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.settimeout(seconds(timeout))
         try:
-            self.socket.connect(str(path))
+            self.socket.connect(str(path))  # waits where the socket's queue is full; with a timeout it would fail there
         except OSError:
             self.socket.close()
             raise
+        self.socket.settimeout(seconds(timeout))
         self._received = b""
 
     def send(self, line: str) -> None:
