@@ -332,7 +332,7 @@ def bash_completions(speaker: Path, *words: str) -> list[str]:
     script = ('source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE="$*"; COMP_POINT=${#COMP_LINE};'
               ' _palier; ((${#COMPREPLY[@]})) && printf "%s\\n" "${COMPREPLY[@]}"; true')
     done = subprocess.run(["bash", "--norc", "-c", script, "bash", str(ROOT / "packaging/completions/palier.bash"), *words],
-                          capture_output=True, text=True, timeout=seconds(10),
+                          capture_output=True, text=True, timeout=seconds(30),
                           env={**os.environ, "PATH": f"{BINARY.parent}:{os.environ['PATH']}", "PALIER_SOCKET": str(speaker)})
     assert done.stderr == ""
     return done.stdout.splitlines()
