@@ -1,11 +1,15 @@
 #include "palier/control/estate.h"
 
+#include "../pool/pool_fixture.h"
 #include "catch.h"
+#include "palier/pool/standing.h"
 
 #include <nlohmann/json.hpp>
 
 using namespace palier::control;
 using palier::pool::Health;
+using palier::pool::ServerState;
+namespace test = palier::test;
 
 namespace {
 
@@ -110,4 +114,36 @@ TEST_CASE("what is no estate is refused in words, wherever it is cut") {
     CHECK_FALSE(Estate::decoded(with(bytes, "servers", "none"), came));
     CHECK_FALSE(Estate::decoded(with(bytes, "servers", {{"a", 3}}), came));
     CHECK_FALSE(Estate::decoded(with(bytes, "listeners", 3), came));
+}
+
+TEST_CASE("servers and pools go on where they stood, each once, and what is new begins as ever") {
+    auto config = test::pool_of({{.name = "a", .slow_start_ms = 1'000}, {.name = "gone"}});
+    config.failback = palier::config::Failback::manual;
+    const test::SharedPool before(config);
+    before.snapshot->state->held_by_passive.store(before.snapshot->era);
+    ServerState& a = *before.snapshot->servers[0].state;
+    a.health.store(Health::falling);
+    a.health_since_ms.store(17);
+    a.slow_start_from_ms.store(18);
+    Estate estate;
+    palier::proxy::Snapshot snapshot;
+    snapshot.pools = {before.snapshot};
+    note_standing(snapshot, estate);
+
+    config.servers[1].name = "new";
+    const test::SharedPool after(config);
+    snapshot.pools = {after.snapshot};
+    restore_standing(estate, snapshot);
+    CHECK(palier::pool::held_by_passive(*after.snapshot));
+    const auto& servers = after.snapshot->servers;
+    CHECK(servers[0].state->former_health.load() == Health::falling);
+    CHECK(servers[0].state->health_since_ms.load() == 17);
+    CHECK(servers[0].state->slow_start_from_ms.load() == 18);
+    CHECK(servers[1].state->former_health.load() == Health::unprobed);
+    CHECK(estate.servers.size() == 1);
+    CHECK(estate.servers.contains("web/gone"));
+
+    servers[0].state->slow_start_from_ms.store(99);
+    restore_standing(estate, snapshot);
+    CHECK(servers[0].state->slow_start_from_ms.load() == 99);
 }
