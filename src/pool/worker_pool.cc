@@ -18,6 +18,7 @@ constexpr std::uint64_t kTurnMs = 64;            // for the worker whose turn it
 constexpr unsigned kOwnTurns = 4;                // places in a row that a worker may keep while others wait
 
 constexpr std::size_t kClosesPerTurn = 64;  // of connections to servers that have left
+constexpr std::size_t kMostStarts = 64;     // places in the rotation where workers start
 
 constexpr std::uint32_t kGrowingScale = 100;
 constexpr std::uint32_t kMostWeight = 65'535;  // that balance takes
@@ -47,7 +48,8 @@ void WorkerPool::update(std::shared_ptr<const PoolSnapshot> snapshot) {
     refresh_at_ms_ =
         0;  // the first exchange looks again: it may be the one that has passive servers take over
     // Workers start at different places, so that they do not all turn to the same server first.
-    if (!same_servers && rotation_.total() > 0) rotation_.skip(environment_.seed % (2 * servers_.size() + 1));
+    if (!same_servers && rotation_.total() > 0)
+        rotation_.skip(environment_.seed % (2 * std::min(servers_.size(), kMostStarts) + 1));
 }
 
 /// Servers that are in both snapshots keep their connections; mostly they stand where they stood.
