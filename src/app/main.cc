@@ -24,9 +24,12 @@ int main(int argc, char** argv) {
     run->add_option("-c,--config", file, "the configuration file")->required();
     run->add_option("--workers", workers, "threads that serve; default: the file's, or one per CPU")
         ->check(CLI::Range(1, 256));
-    bool take_over = false;
-    run->add_flag("--take-over", take_over,
-                  "take the place of the palier that runs, without a pause; if there is one");
+    std::string former_socket;
+    auto* take_over = run->add_option("--take-over", former_socket,
+                                      "take the place of the palier that runs, without a pause; if there is "
+                                      "one. It answers on SOCKET; default: the file's control_socket")
+                          ->type_name("[SOCKET]")
+                          ->expected(0, 1);
 
     auto* check = app.add_subcommand("check", "validate a configuration file");
     check->add_option("-c,--config", file, "the configuration file")->required();
@@ -60,7 +63,10 @@ int main(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? kDone : kUsage;
     }
-    if (run->parsed()) return run_command(file, workers, take_over);
+    if (run->parsed()) {
+        return run_command(file, workers,
+                           take_over->count() != 0 ? std::optional(former_socket) : std::nullopt);
+    }
     if (check->parsed()) return check_command(file);
     if (demo->parsed()) return demo_command(demo_options);
     if (version->parsed()) fmt::print("palier {}\n", PALIER_VERSION);

@@ -49,11 +49,13 @@ base::Result<std::optional<control::TakeOver>> predecessor(const std::string& co
 
 }  // namespace
 
-int run_command(const std::string& file, std::optional<unsigned> workers, bool take_over) {
+int run_command(const std::string& file, std::optional<unsigned> workers,
+                const std::optional<std::string>& take_over) {
     auto config = config::load_file(file);
     if (!config) return report(config.error());
     if (workers) config->workers = *workers;
-    auto former = take_over ? predecessor(config->control_socket) : std::optional<control::TakeOver>();
+    auto former = take_over ? predecessor(take_over->empty() ? config->control_socket : *take_over)
+                            : std::optional<control::TakeOver>();
     if (!former) return refused(former.error());
     std::unique_ptr<Forwarder> forwarder;
     {

@@ -11,7 +11,8 @@
 namespace palier::app {
 
 Upgrade::Invocation Supervisor::invocation() const {
-    std::vector<std::string> arguments{"run", "-c", source_.file, "--take-over"};
+    // The file may name another control socket by then.
+    std::vector<std::string> arguments{"run", "-c", source_.file, "--take-over=" + config_->control_socket};
     if (source_.workers) {
         arguments.emplace_back("--workers");
         arguments.push_back(std::to_string(*source_.workers));
@@ -75,11 +76,14 @@ base::Result<void> Supervisor::step_in() {
 }
 
 void Supervisor::stepped_in() {
+    const bool had_former = upgrade_.inherited() != nullptr;
     if (control_) {
         if (const auto moved = control_->move_into_place(); !moved)
             base::log_error("{}: no commands can be given", moved.error().message);
     }
     upgrade_.serves();
+    // Its state file may not be the former one's.
+    if (had_former) overlay_.keep();
 }
 
 // The old one.

@@ -7,7 +7,9 @@
 #include "palier/config/config.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <set>
+#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
@@ -262,6 +264,12 @@ base::Result<void> Overlay::import(std::string_view text) {
     state_->records = std::move(*records);
     state_->settle();
     return {};
+}
+
+void Overlay::keep() {
+    std::error_code unreadable;
+    if (!state_->records.empty() || std::filesystem::exists(state_->file.path(), unreadable))
+        (void)state_->save();
 }
 
 void Overlay::let_go() {

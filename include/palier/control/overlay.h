@@ -101,6 +101,8 @@ class Overlay {
     /// was and writes nothing.
     [[nodiscard]] std::string exported() const;
     [[nodiscard]] base::Result<void> import(std::string_view text);
+    /// Writes what was imported, unless there is nothing and never was.
+    void keep();
     /// From now on nothing is written any more: the file is another process's. Changes are in force here all the same.
     void let_go();
 
