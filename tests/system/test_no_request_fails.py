@@ -1,9 +1,10 @@
 """Three real fronts under load over HTTP/1.1 and HTTP/2, with WebSockets open: reloads, drained and enabled fronts, a
 roll-out that restarts each of them, upgrades. Nobody notices anything.
 
-wrk, HTTP/2 clients of our own and visitors on a new connection each are there for the whole time, and so are the WebSockets:
-each of these stays where it is, also where its server is drained and its palier has been replaced. h2load sends nothing any more after a GOAWAY, which it
-reports as failed requests; it is there until the upgrades begin. What palier could mend by another try counts as a failure here too."""
+wrk, HTTP/2 clients of our own and visitors on a new connection each are there for the whole time, and so are the
+WebSockets: each of these stays where it is, also where its server is drained and its palier has been replaced. h2load sends
+nothing any more after a GOAWAY, which it reports as failed requests; it is there until the upgrades begin. What palier
+could mend by another try counts as a failure here too."""
 
 import contextlib
 import itertools
@@ -195,7 +196,8 @@ def test_no_request_fails(fronts, operator, palier, tmp_path, show):
     show(["| who | requests or messages | failures |", "|---|---|---|",
           f"| wrk, HTTP/1.1 | {visitors.requests} | {visitors.failures} |",
           f"| h2load, HTTP/2 | {h2load.requests} | {h2load.failures} |",
-          f"| {h2.connections} HTTP/2 connections, one after another where told to go | {h2.requests} | {len(h2.failures)} |",
+          f"| {h2.connections} HTTP/2 connections, one after another where told to go | {h2.requests} | "
+          f"{len(h2.failures)} |",
           f"| a connection for each request, HTTP/1.1 | {passersby.requests} | {passersby.failures} |",
           f"| {tunnels.count} WebSockets | {tunnels.exchanges} | {len(tunnels.failures)} |", "",
           f"meanwhile {operator.reloads} reloads, {operator.upgrades} upgrades, {operator.cycles} times drained and "
