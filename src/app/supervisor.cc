@@ -235,6 +235,12 @@ void Supervisor::run() {
     admin_.reset();
     log_writer_.reset();
     base::log_info("palier has stopped");
+    // It ends by itself: no signal that comes late may make that another end.
+    sigset_t late;
+    sigemptyset(&late);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGQUIT})
+        sigaddset(&late, signal);
+    pthread_sigmask(SIG_BLOCK, &late, nullptr);
 }
 
 void Supervisor::begin_stop(config::Duration grace) {

@@ -11,7 +11,7 @@ from harness import (
     SANITIZED, Palier, free_port, make_certificate, route, seconds, server, site, tls_listener, to_toml)
 
 RELOADS = 30 if SANITIZED else 1_000
-ROUTES = 10_000
+ROUTES = 500 if SANITIZED else 10_000
 IDLE_SHARE = 0.0001  # of a CPU, for a worker that only looks at its timers
 CERTIFICATES = 500 if SANITIZED else 5_000
 
@@ -113,7 +113,7 @@ def test_ten_thousand_routes(raw_backend, start_palier):
             reload("/else/")
     print(f"{ROUTES} routes: {control_thread * 1000:.1f} ms of the control thread, {max(others) * 1000:.1f} ms of any other; "
           f"{client.requests} requests meanwhile, the longest took {client.worst * 1000:.1f} ms")
-    assert control_thread < seconds(1) and max(others) < seconds(0.001), (control_thread, others)
+    assert control_thread < seconds(1) and max(others) < seconds(0.01), (control_thread, others)
     assert not client.failures and client.requests > 10 and client.worst < seconds(1), (client.worst, client.failures)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .config import ports_of, to_toml
 from .control import Control
-from .environment import BINARY, seconds
+from .environment import BINARY, ROOT, seconds
 from .ports import is_listening
 from .process import Child, resident_bytes
 from .raw_client import RawClient
@@ -23,7 +23,7 @@ _SANITIZER_REPORT = re.compile(
 SANITIZER_ENVIRONMENT = {
     "ASAN_OPTIONS": "detect_leaks=1:exitcode=99:detect_stack_use_after_return=1",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=98",
-    "TSAN_OPTIONS": "exitcode=97:second_deadlock_stack=1",
+    "TSAN_OPTIONS": f"exitcode=97:second_deadlock_stack=1:suppressions={ROOT / 'tests/tsan.supp'}",
 }
 
 
