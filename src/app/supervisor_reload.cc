@@ -78,6 +78,7 @@ base::Result<control::Reload::Loader> Supervisor::loader() const {
 
 base::Result<control::Difference> Supervisor::prepare(control::Candidate candidate, bool dry_run) {
     if (stopping_) return base::failure("palier is stopping");
+    if (upgrade_.under_way()) return base::failure("an upgrade is under way: the next palier loads the file");
     control::Difference found = control::difference(*config_, candidate.config);
     keep_until_restart(*config_, candidate.config);
     auto prepared = std::make_unique<Prepared>();

@@ -1,7 +1,7 @@
 #include "app/listening.h"
 
+#include "captured_descriptor.h"
 #include "catch.h"
-#include "palier/base/log.h"
 #include "palier/net/listener.h"
 
 #include <fcntl.h>
@@ -44,7 +44,6 @@ bool is_free(std::uint16_t port) {
 }
 
 struct Held {
-    Held() { base::log_start(base::LogLevel::error); }
     ~Held() {
         for (const int descriptor : handed)
             ::close(descriptor);
@@ -69,6 +68,7 @@ struct Held {
         return listening.rows()[row].descriptors;
     }
 
+    test::CapturedDescriptor err{STDERR_FILENO};
     Listening listening{kWorkers};
     std::set<int> handed;  // as workers have them, to be closed by them
 };

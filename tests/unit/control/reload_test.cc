@@ -1,10 +1,11 @@
 #include "palier/control/reload.h"
 
+#include "captured_descriptor.h"
 #include "catch.h"
 #include "net/loop_fixture.h"
-#include "palier/base/log.h"
 
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 namespace palier::control {
 namespace {
@@ -66,11 +67,10 @@ struct Subject final : Reload::Subject {
 };
 
 struct Reloading {
-    Reloading() { base::log_start(base::LogLevel::error); }
-
     void ask(bool dry_run, json& end) { reload.start(dry_run, std::make_shared<RecordedReply>(end)); }
     [[nodiscard]] bool until(auto condition) { return test::run_until(loop, condition); }
 
+    test::CapturedDescriptor err{STDERR_FILENO};
     net::Loop loop;
     net::Mailbox mailbox{loop};
     Events events{loop};
