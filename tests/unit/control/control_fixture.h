@@ -10,6 +10,8 @@
 #include "palier/control/events.h"
 #include "palier/net/descriptors.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -129,7 +131,7 @@ struct ControlFixture {
     [[nodiscard]] bool until_lines(ControlClient& client, std::size_t count) {
         return until([&] {
             client.receive();
-            return client.lines().size() >= count;
+            return std::ranges::count(client.received, '\n') >= static_cast<std::ptrdiff_t>(count);
         });
     }
     [[nodiscard]] bool until_ended(ControlClient& client) {
