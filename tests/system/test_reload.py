@@ -132,7 +132,8 @@ def test_an_address_that_is_taken_changes_nothing(raw_backend, changing):
 
 
 def test_a_dry_run_only_tells(raw_backend, changing):
-    here = changing([server("a", raw_backend(name="a").address), server("b", raw_backend(name="b").address)])
+    here = changing([server("a", raw_backend(name="a").address), server("b", raw_backend(name="b").address)],
+                    workers=1)
     with here.palier.connect() as first, here.palier.connect() as second:
         assert {first.request().body, second.request().body} == {b"a", b"b"}
         port = here.add_listener("new")
