@@ -111,7 +111,6 @@ void DecisionCommands::enable(const Request& request, const ReplyPtr& reply) {
         if (!forget(*name, true, *stamp, reply)) reply->fail(target.error().message);
         return;
     }
-    warm_up(*target);
     const std::string unsaved =
         overlay_.set_admin(name->pool, name->server, pool::Admin::enabled, std::move(*stamp));
     publish(*name, unsaved, reply,
@@ -235,21 +234,12 @@ void DecisionCommands::close_connections(const Target& target, bool tunnels, std
     }
 }
 
-void DecisionCommands::warm_up(const Target& target) const {
-    for (const pool::Server* server : target.addresses) {
-        if (out_of_work(server->admin) && server->slow_start_ms != 0)
-            pool::restart_slow_start(*target.pool->state, *server->state, loop_.now_ms());
-    }
-}
-
 void DecisionCommands::on_end(const Ended& ended) {
     nlohmann::json event{{"event", "ended"}, {"what", ended.entry.what}};
     if (ended.server.empty()) {
         event["pool"] = ended.pool;
     } else {
         event["server"] = fmt::format("{}/{}", ended.pool, ended.server);
-        const auto target = find_server(engine_.snapshot(), ServerName{ended.pool, ended.server});
-        if (target && !ended.entry.what.starts_with("weight")) warm_up(*target);
     }
     events_.tell(std::move(event));
 }

@@ -52,8 +52,6 @@ class DecisionCommands : public std::enable_shared_from_this<DecisionCommands> {
     /// Ends an entry about what is not configured; false if there is none.
     [[nodiscard]] bool forget(const ServerName& name, bool admin, const Stamp& stamp, const ReplyPtr& reply);
     void close_connections(const Target& target, bool tunnels, std::function<void()> done);
-    /// A server that was out of work is about to be back.
-    void warm_up(const Target& target) const;
     [[nodiscard]] nlohmann::json report(const Target& target) const;
 
     net::Loop& loop_;

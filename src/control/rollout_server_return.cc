@@ -3,7 +3,6 @@
 #include "control/rollout_server.h"
 #include "palier/config/units.h"
 #include "palier/pool/outlier.h"
-#include "palier/pool/standing.h"
 
 #include <algorithm>
 
@@ -76,11 +75,9 @@ void RolloutServer::enable() {
     const std::string unkept = change_admin(pool::Admin::enabled);
     drained_ = false;
     const auto in = pool();
-    for (const pool::Server* server : addresses()) {
-        // What traffic found before the update counts no longer.
+    // What traffic found before the update counts no longer.
+    for (const pool::Server* server : addresses())
         pool::end_ejection(*in, *server, "rolled out", now_ms());
-        if (server->slow_start_ms != 0) pool::restart_slow_start(*in->state, *server->state, now_ms());
-    }
     go_to(RolloutStep::enable, unkept);
     publish(&RolloutServer::warm_slowly);
 }

@@ -82,6 +82,24 @@ bool puts_active_back(const PoolSnapshot& pool, const PoolSnapshot& former) {
     });
 }
 
+bool at_work(const PoolSnapshot& pool, const Server& server) {
+    return server.admin == Admin::enabled && !pool.maintenance;
+}
+
+/// A server that operators kept from work until now begins with its slow start, as one that recovers does.
+void warm_up_returned(const PoolSnapshot& pool, const PoolSnapshot& former) {
+    std::set<const ServerState*> out;
+    for (const Server& server : former.servers) {
+        if (!at_work(former, server)) out.insert(server.state.get());
+    }
+    if (out.empty()) return;
+    const std::uint64_t now_ms = base::monotonic_ms();
+    for (const Server& server : pool.servers) {
+        if (server.slow_start_ms != 0 && at_work(pool, server) && out.contains(server.state.get()))
+            server.state->slow_start_from_ms.store(now_ms);
+    }
+}
+
 }  // namespace
 
 std::shared_ptr<PoolState> StateTable::pool(const std::string& name) {
@@ -176,6 +194,7 @@ std::shared_ptr<const PoolSnapshot> make_pool_snapshot(const config::PoolConfig&
     if (former) {
         snapshot->era = former->era;
         if (*snapshot == *former) return former;
+        warm_up_returned(*snapshot, *former);
     }
     if (!former || snapshot->config != former->config || puts_active_back(*snapshot, *former))
         snapshot->era = ++snapshot->state->eras;

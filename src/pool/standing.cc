@@ -20,11 +20,6 @@ void fail_back(PoolState& pool) {
     pool.changed();
 }
 
-void restart_slow_start(PoolState& pool, ServerState& server, std::uint64_t now_ms) {
-    server.slow_start_from_ms.store(now_ms);
-    pool.changed();
-}
-
 std::uint32_t growing_weight(std::uint32_t weight, std::uint64_t age_ms, std::uint64_t slow_start_ms) {
     const std::uint64_t grown = std::uint64_t{weight} * age_ms / slow_start_ms;
     return std::max({1U, weight / 100, static_cast<std::uint32_t>(grown)});

@@ -2,7 +2,7 @@
 // pools and servers (drain, enable, disable, weight, only, maintenance), and palier itself (drain self, enable self, stop).
 //
 // A decision goes into the overlay's file, then to all workers; its reply comes once no worker works under an older one.
-// A server that is back at work, by `enable` or because its time was up, begins with its slow start.
+// A server that is back at work, by a command or because a decision's time was up, begins with its slow start.
 //
 // Thread: control only.
 #pragma once

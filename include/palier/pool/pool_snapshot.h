@@ -98,7 +98,7 @@ using Addresses = std::map<std::string, std::vector<base::IpAddress>>;
 
 /// The snapshot of one pool. Servers whose name has no address are left out. `decision`: null where operators have
 /// decided nothing. `former`: that pool's snapshot until now, which is what comes back if nothing has changed; null:
-/// there is none.
+/// there is none. Servers that operators kept from work in `former` and no longer do begin with their slow start.
 [[nodiscard]] std::shared_ptr<const PoolSnapshot> make_pool_snapshot(
     const config::PoolConfig& config, const Addresses& addresses, StateTable& states,
     const PoolDecision* decision = nullptr, const std::shared_ptr<const PoolSnapshot>& former = nullptr);

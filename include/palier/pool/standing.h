@@ -16,9 +16,6 @@ namespace palier::pool {
 /// Ends that: its active servers get the traffic again, where they are usable.
 void fail_back(PoolState& pool);
 
-/// From `now_ms` on the server warms up again, if its configuration has a slow start.
-void restart_slow_start(PoolState& pool, ServerState& server, std::uint64_t now_ms);
-
 /// The weight of a server that came back `age_ms` ago and takes `slow_start_ms` to reach its full weight:
 /// linear, but never under a hundredth, so that it does warm up. `weight` is in units that make a hundredth
 /// of it worth at least 1.

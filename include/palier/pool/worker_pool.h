@@ -152,6 +152,7 @@ class WorkerPool final : private net::Task {
         bool growing = false;      // in slow start
     };
     static constexpr unsigned kTiers = 4;
+    static constexpr std::uint64_t kFullStepMs = 16;  // other workers free servers without telling this one
 
     void on_again() override;
     void on_timer();

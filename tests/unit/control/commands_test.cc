@@ -73,10 +73,29 @@ TEST_CASE("a server that is put back warms up, one that was at work does not") {
     (void)office.done("drain web/front1");
     CHECK(from == 0);
     (void)office.done("enable web/front1");
-    CHECK(from == office.loop.now_ms());
+    CHECK(from >= office.loop.now_ms());
     (void)office.done("drain web/front2");  // has no slow start
     (void)office.done("enable web/front2");
     CHECK(office.server(0, 1).state->slow_start_from_ms == 0);
+}
+
+TEST_CASE("whatever kept a server from work, it warms up afterwards") {
+    Office office;
+    auto& from = office.server(0, 0).state->slow_start_from_ms;
+    const auto warms_up_after = [&](const std::string& out, const std::string& back) {
+        (void)office.done(out);
+        from = 0;
+        (void)office.done(back);
+        return from != 0;
+    };
+    CHECK(warms_up_after("disable web/front1", "enable web/front1"));
+    CHECK(warms_up_after("only web/front2", "only web off"));
+    CHECK(warms_up_after("maintenance web on", "maintenance web off"));
+    // It is not back at work yet, or was all the time.
+    (void)office.done("only web/front2");
+    CHECK_FALSE(warms_up_after("drain web/front1", "enable web/front1"));
+    (void)office.done("only web/front1");
+    CHECK_FALSE(warms_up_after("weight web/front1 5", "only web off"));
 }
 
 TEST_CASE("enabling an active server ends what failback = manual holds on to") {
@@ -431,8 +450,9 @@ TEST_CASE("palier itself: drain, enable and stop") {
     CHECK_FALSE(office.engine.drained);
     (void)office.done("drain self wait=5s");
     CHECK(office.engine.grace == config::Duration(5000));
-    office.engine.enable_error = "no";
+    office.engine.self_error = "no";
     CHECK(office.error("enable self") == "no");
+    CHECK(office.error("drain self") == "no");
     CHECK(office.error("drain self ttl=5s") == "drain self has the options wait and reason only");
     CHECK(office.error("drain self wait=5") != "");
     CHECK(office.done("stop")["stopping"] == true);

@@ -134,6 +134,30 @@ TEST_CASE("only: one server alone, whatever its role and weight") {
     CHECK(pool.worker.shares(6) == Shares{{"a", 3}, {"b", 3}});
 }
 
+TEST_CASE("whom only left out begins with its slow start, and who stayed drained does when it is put back") {
+    Decided pool(
+        {{.name = "a"}, {.name = "b", .slow_start_ms = kHourMs}, {.name = "c", .slow_start_ms = kHourMs}});
+    CHECK(pool.worker.shares(6) == Shares{{"a", 2}, {"b", 2}, {"c", 2}});
+    PoolDecision decision = drained("c");
+    decision.only = "a";
+    pool.decide(decision);
+    pool.decide(drained("c"));
+    CHECK(pool.worker.shares(101) == Shares{{"a", 100}, {"b", 1}});  // weights 100 and 1, the least
+    CHECK(pool.shared.state("a").slow_start_from_ms == 0);
+    CHECK(pool.shared.state("c").slow_start_from_ms == 0);
+    pool.decide({});
+    CHECK(pool.worker.shares(102) == Shares{{"a", 100}, {"b", 1}, {"c", 1}});
+}
+
+TEST_CASE("after a maintenance servers are at work again, and warm up") {
+    Decided pool({{.name = "a"}, {.name = "b", .slow_start_ms = kHourMs}});
+    PoolDecision maintenance;
+    maintenance.maintenance = true;
+    pool.decide(maintenance);
+    pool.decide({});
+    CHECK(pool.worker.shares(101) == Shares{{"a", 100}, {"b", 1}});
+}
+
 TEST_CASE("only does not put back who was drained, nor have those probed who are disabled") {
     Decided pool({{.name = "a"}, {.name = "b"}});
     PoolDecision decision = only("a");
