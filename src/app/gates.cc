@@ -25,10 +25,10 @@ bool same_but_for_place(const proxy::ListenerFacts& a, proxy::ListenerFacts b) {
 }
 
 /// The place of the listener of that name; kNoListener: it has left the configuration.
-std::size_t place_of(const std::string& name, const std::vector<WorkerListener>& listeners) {
-    const auto found = std::ranges::find_if(
-        listeners, [&](const WorkerListener& listener) { return listener.facts.name == name; });
-    return found == listeners.end() ? proxy::kNoListener : found->facts.index;
+std::size_t place_of(const std::string& name, const config::Config& config) {
+    const auto found = std::ranges::find(config.listeners, name, &config::ListenerConfig::name);
+    if (found == config.listeners.end()) return proxy::kNoListener;
+    return static_cast<std::size_t>(found - config.listeners.begin());
 }
 
 }  // namespace
@@ -51,14 +51,8 @@ class Gates::Gate final : public net::Deferred, private net::Listener::Acceptor 
 
     void pause() { listener_.pause(); }
     void resume() { listener_.resume(); }
-    void drain() {
-        listener_.drain();
-        descriptor_ = -1;
-    }
-    void close() {
-        listener_.close();
-        descriptor_ = -1;
-    }
+    void drain() { listener_.drain(); }
+    void close() { listener_.close(); }
 
     void renew(proxy::ListenerFacts facts) {
         for_all([&](proxy::ListenerFacts& known) { known.index = facts.index; });
@@ -67,11 +61,8 @@ class Gates::Gate final : public net::Deferred, private net::Listener::Acceptor 
         facts_ = std::make_shared<proxy::ListenerFacts>(std::move(facts));
     }
     /// Its clients are told to go, those too that are accepted from now on.
-    void leave(const std::vector<WorkerListener>& listeners) {
-        for_all([&](proxy::ListenerFacts& known) {
-            known.leaving = true;
-            known.index = place_of(known.name, listeners);
-        });
+    void leave() {
+        for_all([](proxy::ListenerFacts& known) { known.leaving = true; });
     }
     /// Those that connections have.
     void give_facts(std::vector<std::weak_ptr<proxy::ListenerFacts>>& to) {
@@ -123,6 +114,8 @@ bool Gates::take(std::vector<WorkerListener> listeners) {
         if (auto* gate = gate_of(listener.descriptor)) {
             (*gate)->renew(listener.facts);
             gates_.push_back(std::move(*gate));
+        } else if (!listener.fresh) {
+            continue;  // closed already
         } else if (closed_) {
             ::close(listener.descriptor);
         } else {
@@ -130,17 +123,23 @@ bool Gates::take(std::vector<WorkerListener> listeners) {
             if (paused_) gates_.back()->pause();
         }
     }
-    std::erase_if(departed_, [](const auto& facts) { return facts.expired(); });
-    for (const auto& departed : departed_) {
-        if (const Facts facts = departed.lock()) facts->index = place_of(facts->name, listeners);
-    }
     for (auto& gate : old) {
         if (!gate) continue;
-        gate->leave(listeners);
+        gate->leave();
         gate->drain();
         let_go(std::move(gate));
     }
+    std::erase_if(departed_, [](const auto& facts) { return facts.expired(); });
     return !departed_.empty();
+}
+
+void Gates::follow(const config::Config& config) {
+    for (const auto& departed : departed_) {
+        const Facts facts = departed.lock();
+        if (facts == nullptr) continue;
+        facts->index = place_of(facts->name, config);
+        if (facts->index == proxy::kNoListener) facts->leaving = true;
+    }
 }
 
 void Gates::let_go(std::unique_ptr<Gate> gate) {
@@ -157,27 +156,33 @@ void Gates::set_max_connections(std::size_t most) {
     }
 }
 
-void Gates::drain() {
-    for (auto& gate : gates_)
+void Gates::shut() {
+    for (auto& gate : std::exchange(gates_, {})) {
         gate->drain();
-    close_for_good();
+        let_go(std::move(gate));
+    }
+}
+
+void Gates::drain() {
+    shut();
+    end();
 }
 
 void Gates::close() {
-    for (auto& gate : gates_)
+    for (auto& gate : std::exchange(gates_, {})) {
         gate->close();
-    close_for_good();
+        let_go(std::move(gate));
+    }
+    end();
 }
 
-/// The gates stay for what they know of their connections' listeners.
-void Gates::close_for_good() {
+void Gates::end() {
     closed_ = true;
     base::TimerWheel::disarm(resume_timer_);
 }
 
 std::map<int, std::size_t> Gates::connections() const {
     std::map<int, std::size_t> counts;
-    if (closed_) return counts;
     for (const auto& gate : gates_)
         counts.emplace(gate->descriptor(), gate->connections());
     return counts;

@@ -4,6 +4,9 @@
 // waits in them and close. A listener whose facts have changed tells new connections the new ones; those that are open
 // keep theirs, but for the listener's place in the configuration.
 //
+// A descriptor is the gates' to close from the list on in which it is `fresh`, and they close it once. Where a later
+// list names one that they have closed, its number may be somebody else's by then.
+//
 // Thread: worker only. Owner: the Worker. Ends: drain() or close().
 #pragma once
 
@@ -24,6 +27,7 @@ namespace palier::app {
 /// A bound socket and what its connections must know.
 struct WorkerListener {
     int descriptor = -1;
+    bool fresh = false;  // given with this list
     proxy::ListenerFacts facts;
 };
 
@@ -35,12 +39,17 @@ class Gates {
     Gates(const Gates&) = delete;
     Gates& operator=(const Gates&) = delete;
 
-    /// From now on these are the sockets, and they are the gates' to close. True: connections are left whose listener
-    /// is not among them; they are told to go. Once all are closed for good, new ones are just closed.
+    /// From now on these are the sockets; clients of those that are not among them are told to go. True: connections
+    /// are left whose socket is closed. Once all are closed for good, fresh ones are just closed.
     bool take(std::vector<WorkerListener> listeners);
+    /// Connections whose socket is closed follow their listener to its place in `config`; if it has none they are told
+    /// to go. To be called for each new configuration, after take() where there is another list.
+    void follow(const config::Config& config);
     void set_max_connections(std::size_t most);
 
-    /// Accepts all that wait and closes, for good.
+    /// Accepts all that wait and closes, until the next list. Their connections stay as they are.
+    void shut();
+    /// The same, for good.
     void drain();
     /// Closes for good and leaves what waits to another process that has the sockets too.
     void close();
@@ -52,7 +61,7 @@ class Gates {
     class Gate;
 
     void let_go(std::unique_ptr<Gate> gate);
-    void close_for_good();
+    void end();
     [[nodiscard]] bool full() const { return core_.connection_count >= max_connections_; }
     void pause(std::string_view why);
     void resume();

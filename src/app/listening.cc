@@ -19,16 +19,6 @@ std::string key_of(const config::ListenerConfig& listener, std::size_t place) {
     return fmt::format("{} of {}, {}", address.to_string(), listener.name, place);
 }
 
-/// The rows that `config` wants, without descriptors, their addresses as configured.
-std::vector<Listening::Row> wanted_by(const config::Config& config) {
-    std::vector<Listening::Row> wanted;
-    for (const config::ListenerConfig& listener : config.listeners) {
-        for (std::size_t place = 0; place < listener.addresses.size(); ++place)
-            wanted.push_back({key_of(listener, place), listener.addresses[place], {}});
-    }
-    return wanted;
-}
-
 bool has(std::span<const Listening::Row> rows, const std::string& key) {
     return std::ranges::find(rows, key, &Listening::Row::key) != rows.end();
 }
@@ -41,6 +31,31 @@ bool any_address(const base::IpAddress& ip) {
 bool overlap(const base::SocketAddress& a, const base::SocketAddress& b) {
     if (a.port() != b.port() || a.ip().is_v4() != b.ip().is_v4()) return false;
     return a.ip() == b.ip() || any_address(a.ip()) || any_address(b.ip());
+}
+
+/// The rows that `config` wants, without descriptors, their addresses as configured.
+std::vector<Listening::Row> wanted_by(const config::Config& config) {
+    std::vector<Listening::Row> wanted;
+    for (const config::ListenerConfig& listener : config.listeners) {
+        for (std::size_t place = 0; place < listener.addresses.size(); ++place)
+            wanted.push_back({key_of(listener, place), listener.addresses[place], {}});
+    }
+    return wanted;
+}
+
+/// Of two that overlap it would be the kernel's choice who gets a connection; it minds only where there is no
+/// SO_REUSEPORT, or one of them listens.
+base::Result<void> check_apart(std::span<const Listening::Row> wanted) {
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+        const base::SocketAddress& address = wanted[i].address;
+        for (const Listening::Row& before : wanted.first(i)) {
+            if (address.port() != 0 && overlap(before.address, address)) {
+                return base::failure(fmt::format("listen on {}: Address already in use: {} is among ours too",
+                                                 address.to_string(), before.address.to_string()));
+            }
+        }
+    }
+    return {};
 }
 
 proxy::ListenerFacts facts_of(const config::ListenerConfig& listener, std::size_t index, std::uint16_t port,
@@ -91,13 +106,12 @@ base::Result<void> Listening::check_free(const Row& row, std::span<const Row> wa
     return net::check_free(row.address);
 }
 
-/// Where sockets listen already, as another palier's do, further ones get a share of what comes from the moment on in
-/// which they listen; that is left to commit(), after which nothing fails.
+/// Connections come to a socket from the moment on in which it listens; that is left to commit(), after which nothing
+/// fails.
 base::Result<void> Listening::fill(Row& row, Plan& plan, std::span<const Row> wanted) const {
     if (auto free = check_free(row, wanted); !free) return free;
-    const bool joins = !row.descriptors.empty();
     while (row.descriptors.size() < workers_) {
-        const auto descriptor = joins ? net::bind_to(row.address, true) : net::listen_on(row.address, true);
+        const auto descriptor = net::bind_to(row.address, true);
         if (!descriptor) return std::unexpected(descriptor.error());
         plan.fresh_.push_back(*descriptor);
         row.descriptors.push_back(*descriptor);
@@ -109,6 +123,7 @@ base::Result<void> Listening::fill(Row& row, Plan& plan, std::span<const Row> wa
 base::Result<Listening::Plan> Listening::prepare(const config::Config& config) const {
     Plan plan;
     const std::vector<Row> wanted = wanted_by(config);
+    if (auto apart = check_apart(wanted); !apart) return std::unexpected(apart.error());
     for (Row row : wanted) {
         if (const Row* known = find(row.key)) row = *known;
         if (const auto filled = fill(row, plan, wanted); !filled) return std::unexpected(filled.error());
@@ -119,6 +134,7 @@ base::Result<Listening::Plan> Listening::prepare(const config::Config& config) c
 
 base::Result<void> Listening::check(const config::Config& config) const {
     const std::vector<Row> wanted = wanted_by(config);
+    if (auto apart = check_apart(wanted); !apart) return apart;
     for (const Row& row : wanted) {
         if (find(row.key) != nullptr) continue;
         if (auto free = check_free(row, wanted); !free) return free;
@@ -161,9 +177,10 @@ Listening::WorkerLists Listening::hand_out(const config::Config& config, Context
             const auto facts = facts_of(listener, index, row->address.port(), contexts[index]);
             for (std::size_t i = 0; i < row->descriptors.size(); ++i) {
                 const int descriptor = row->descriptors[i];
-                if (own_.erase(descriptor) != 0 && i == 0)
+                const bool fresh = own_.erase(descriptor) != 0;
+                if (fresh && i == 0)
                     base::log_info("listener {} on {}", listener.name, row->address.to_string());
-                lists[i % workers_].push_back({descriptor, facts});
+                lists[i % workers_].push_back({descriptor, fresh, facts});
             }
         }
     }

@@ -1,8 +1,8 @@
 // Listening: the process's listening sockets. For each address that a listener has, a row of descriptors, at least one
 // for each worker (SO_REUSEPORT).
 //
-// A change has two steps: prepare() opens what a configuration wants beyond what is there, and fails without a trace;
-// commit() makes it so. Sockets that stay are never touched, for connections may be waiting in them. What was handed
+// A change has two steps: prepare() binds what a configuration wants beyond what is there, and fails without a trace;
+// commit() makes it so, and only then clients can connect. Sockets that stay are never touched, for connections may be waiting in them. What was handed
 // out to workers is theirs to close: once they got a list without it.
 //
 // Thread: control only. Owner: the supervisor. Ends: the destructor, which closes what no worker was given.
@@ -60,7 +60,7 @@ class Listening {
     /// are workers too: connections wait in each. Rows that the configuration does not want are closed by commit().
     void adopt(std::string key, std::vector<int> descriptors);
 
-    /// Opens what `config` has and is not there. Fails with a sentence, where another process listens on one of the
+    /// Binds what `config` has and is not there. Fails with a sentence, where another process listens on one of the
     /// addresses among others.
     [[nodiscard]] base::Result<Plan> prepare(const config::Config& config) const;
     void commit(Plan plan);

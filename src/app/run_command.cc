@@ -37,6 +37,13 @@ int refused(const base::Error& error) {
     return kRefused;
 }
 
+/// A reload names the file in the same way, for the paths in it are told apart by their text.
+std::string absolute(const std::string& file) {
+    std::error_code error;
+    const auto path = std::filesystem::absolute(file, error);
+    return error ? file : path.string();
+}
+
 /// The palier that runs; none where nobody answers.
 base::Result<std::optional<control::TakeOver>> predecessor(const std::string& control_socket) {
     if (control_socket.empty())
@@ -49,8 +56,9 @@ base::Result<std::optional<control::TakeOver>> predecessor(const std::string& co
 
 }  // namespace
 
-int run_command(const std::string& file, std::optional<unsigned> workers,
+int run_command(const std::string& given, std::optional<unsigned> workers,
                 const std::optional<std::string>& take_over) {
+    const std::string file = absolute(given);
     auto config = config::load_file(file);
     if (!config) return report(config.error());
     if (workers) config->workers = *workers;
@@ -59,8 +67,7 @@ int run_command(const std::string& file, std::optional<unsigned> workers,
     if (!former) return refused(former.error());
     std::unique_ptr<Forwarder> forwarder;
     {
-        Supervisor supervisor(std::move(*config), {std::filesystem::absolute(file).string(), workers},
-                              std::move(*former));
+        Supervisor supervisor(std::move(*config), {file, workers}, std::move(*former));
         if (const auto started = supervisor.start(); !started) return refused(started.error());
         supervisor.run();
         forwarder = supervisor.take_forwarder();

@@ -209,6 +209,7 @@ void Supervisor::on_look_timer() {
     look_for_unreachable();
     builder_.forget_retired();
     certificates_.forget_retired();
+    std::erase_if(former_logs_, [](const auto& log) { return log->finished(); });
     loop_.timers().arm(look_timer_, loop_.now_ms() + kLookMs);
 }
 
@@ -233,7 +234,7 @@ void Supervisor::run() {
     if (control_) control_->close();
     control_.reset();
     admin_.reset();
-    log_writer_.reset();
+    end_logs();
     base::log_info("palier has stopped");
     // It ends by itself: no signal that comes late may make that another end.
     sigset_t late;
@@ -241,6 +242,14 @@ void Supervisor::run() {
     for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGQUIT})
         sigaddset(&late, signal);
     pthread_sigmask(SIG_BLOCK, &late, nullptr);
+}
+
+/// All at once, so that slow readers hold the end up for no longer than one does.
+void Supervisor::end_logs() {
+    if (log_writer_) former_logs_.push_back(std::move(log_writer_));
+    for (const auto& log : former_logs_)
+        log->finish();
+    former_logs_.clear();
 }
 
 void Supervisor::begin_stop(config::Duration grace) {
@@ -252,10 +261,13 @@ void Supervisor::begin_stop(config::Duration grace) {
     if (std::exchange(stopping_, true)) grace = config::Duration{0};
     const std::string_view how = grace.count() == 0 ? "at once" : "exchanges in flight may finish";
     base::log_info("stopping: {}", how);
+    base::TimerWheel::disarm(drain_timer_);
+    refuse_enabling("palier is stopping");
     upgrade_.give_up("the palier that runs is stopping");
     if (!upgrade_.left()) notifier_.stopping(how);
     rollouts_.stop();
     team_.stop(grace);
+    if (coming_) give_up_change();
 }
 
 }  // namespace palier::app

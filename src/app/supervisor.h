@@ -36,7 +36,7 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
+#include <string_view>
 #include <vector>
 
 namespace palier::app {
@@ -89,6 +89,7 @@ class Supervisor final : private control::Engine, private control::Reload::Subje
     void set_log_level() const;
     void on_look_timer();
     void look_for_unreachable();
+    void end_logs();
     void begin_stop(config::Duration grace);
 
     // Engine.
@@ -98,15 +99,17 @@ class Supervisor final : private control::Engine, private control::Reload::Subje
     void ask_traffic(std::function<void(const control::Traffic&)> answer) override;
     [[nodiscard]] std::string_view health_reason(const pool::ServerState& server) const override;
     void doubt_health(const pool::ServerState& server) override;
-    void drain_self(config::Duration wait, InForce done) override;
-    void enable_self(std::function<void(std::string error)> done) override;
+    void drain_self(config::Duration wait, Outcome done) override;
+    void enable_self(Outcome done) override;
     [[nodiscard]] bool self_drained() const override { return self_drained_; }
     void stop() override;
     [[nodiscard]] unsigned workers() const override { return worker_count_; }
     [[nodiscard]] std::uint64_t started_ms() const override { return started_ms_; }
 
+    [[nodiscard]] std::string_view obstacle_to_change() const;
     void close_gates();
     void go_on_enabling();
+    void refuse_enabling(const std::string& why);
     [[nodiscard]] base::Result<void> open_gates();
 
     // Reload.
@@ -122,6 +125,7 @@ class Supervisor final : private control::Engine, private control::Reload::Subje
     [[nodiscard]] bool changing() const { return prepared_ || coming_; }
     void on_change_timer();
     void put_in_force();
+    void give_up_change();
     void switch_log(std::unique_ptr<proxy::AccessLogWriter> writer);
 
     // Upgrade.
@@ -155,7 +159,7 @@ class Supervisor final : private control::Engine, private control::Reload::Subje
     base::Timer drain_timer_;
     base::Timer change_timer_;
     std::unique_ptr<proxy::AccessLogWriter> log_writer_;
-    std::jthread log_closer_;  // closes the one before
+    std::vector<std::unique_ptr<proxy::AccessLogWriter>> former_logs_;  // that still write what they have
     std::unique_ptr<admin::AdminListener> admin_;
     std::unique_ptr<admin::AdminListener> former_admin_;  // to be destroyed between two turns
     Listening listening_;
@@ -168,7 +172,7 @@ class Supervisor final : private control::Engine, private control::Reload::Subje
 
     bool self_drained_ = false;
     Gates gates_ = Gates::open;
-    std::vector<std::function<void(std::string error)>> enabling_;  // what waits for the gates
+    std::vector<Outcome> enabling_;  // what waits for the gates
 
     std::unique_ptr<Prepared> prepared_;  // not committed yet
     std::unique_ptr<Prepared> coming_;    // committed, not yet in force

@@ -35,15 +35,20 @@ void Supervisor::stop() {
     begin_stop(config_->shutdown_grace);
 }
 
-void Supervisor::drain_self(config::Duration wait, InForce done) {
+/// "" while it serves.
+std::string_view Supervisor::obstacle_to_change() const {
+    if (!team_.started()) return "palier is starting: try again in a moment";
+    return stopping_ ? "palier is stopping" : "";
+}
+
+void Supervisor::drain_self(config::Duration wait, Outcome done) {
+    if (const auto obstacle = obstacle_to_change(); !obstacle.empty()) return done(std::string(obstacle));
     self_drained_ = true;
     readiness_.drains(true);
-    const auto enabling = std::exchange(enabling_, {});
-    for (const auto& enabled : enabling)
-        enabled("palier is drained again");
+    refuse_enabling("palier is drained again");
     if (gates_ == Gates::open)
         loop_.timers().arm(drain_timer_, loop_.now_ms() + static_cast<std::uint64_t>(wait.count()));
-    team_.wind_down(true, std::move(done));
+    team_.wind_down(true, [done = std::move(done)] { done(""); });
 }
 
 /// The grace of a drain is over. A change of the configuration that is under way has the listening sockets.
@@ -54,14 +59,15 @@ void Supervisor::close_gates() {
     }
     gates_ = Gates::closing;
     listening_.forget();
-    team_.publish(builder_.current(), Listening::WorkerLists(worker_count_), [this] {
+    team_.close_listeners([this] {
         gates_ = Gates::closed;
         base::log_info("drained: the listeners are closed");
         go_on_enabling();
     });
 }
 
-void Supervisor::enable_self(std::function<void(std::string error)> done) {
+void Supervisor::enable_self(Outcome done) {
+    if (const auto obstacle = obstacle_to_change(); !obstacle.empty()) return done(std::string(obstacle));
     base::TimerWheel::disarm(drain_timer_);
     enabling_.push_back(std::move(done));
     go_on_enabling();
@@ -70,20 +76,21 @@ void Supervisor::enable_self(std::function<void(std::string error)> done) {
 /// As soon as nothing else is at the listening sockets.
 void Supervisor::go_on_enabling() {
     if (enabling_.empty() || changing() || gates_ == Gates::closing) return;
-    auto enabling = std::exchange(enabling_, {});
     if (gates_ == Gates::closed) {
-        if (const auto opened = open_gates(); !opened) {
-            for (const auto& enabled : enabling)
-                enabled(opened.error().message);
-            return;
-        }
+        if (const auto opened = open_gates(); !opened) return refuse_enabling(opened.error().message);
     }
     self_drained_ = false;
     readiness_.drains(false);
-    team_.wind_down(false, [enabling = std::move(enabling)] {
+    team_.wind_down(false, [enabling = std::exchange(enabling_, {})] {
         for (const auto& enabled : enabling)
             enabled("");
     });
+}
+
+void Supervisor::refuse_enabling(const std::string& why) {
+    const auto enabling = std::exchange(enabling_, {});
+    for (const Outcome& enabled : enabling)
+        enabled(why);
 }
 
 base::Result<void> Supervisor::open_gates() {

@@ -60,7 +60,8 @@ base::Result<void> admin_is_free(const std::string& address) {
 base::Result<control::Reload::Loader> Supervisor::loader() const {
     if (source_.file.empty())
         return base::failure("there is no file to load: the configuration was built in");
-    if (!team_.started()) return base::failure("palier is starting: try again in a moment");
+    if (const auto obstacle = obstacle_to_change(); !obstacle.empty())
+        return base::failure(std::string(obstacle));
     return [file = source_.file, workers = source_.workers,
             known = certificates_.in_use()]() -> std::expected<control::Candidate, std::vector<std::string>> {
         auto loaded = config::load_file(file);
@@ -93,23 +94,24 @@ base::Result<control::Difference> Supervisor::prepare(control::Candidate candida
     return found;
 }
 
-/// What others notice comes last: files that are made, and sockets that listen.
+/// What stays when the rest fails comes last: a file that is made.
 base::Result<void> Supervisor::prepare_outward(Prepared& prepared) {
     const config::Config& next = *prepared.config;
-    if (prepared.new_log = next.log.access != config_->log.access; prepared.new_log) {
-        auto writer = proxy::AccessLogWriter::open(next.log);
-        if (!writer) return std::unexpected(writer.error());
-        prepared.log_writer = std::move(*writer);
-    }
     if (prepared.new_admin = next.admin != config_->admin; prepared.new_admin) {
         auto admin = open_admin(next);
         if (!admin) return std::unexpected(admin.error());
         prepared.admin = std::move(*admin);
     }
-    if (gates_ != Gates::open) return {};
-    auto plan = listening_.prepare(next);
-    if (!plan) return std::unexpected(plan.error());
-    prepared.listening.emplace(std::move(*plan));
+    if (gates_ == Gates::open) {
+        auto plan = listening_.prepare(next);
+        if (!plan) return std::unexpected(plan.error());
+        prepared.listening.emplace(std::move(*plan));
+    }
+    if (prepared.new_log = next.log.access != config_->log.access; prepared.new_log) {
+        auto writer = proxy::AccessLogWriter::open(next.log);
+        if (!writer) return std::unexpected(writer.error());
+        prepared.log_writer = std::move(*writer);
+    }
     return {};
 }
 
@@ -139,13 +141,14 @@ void Supervisor::count_closed(std::function<void(std::uint64_t)> answer) {
 void Supervisor::commit(Committed in_force) {
     coming_ = std::move(prepared_);
     coming_->in_force = std::move(in_force);
+    if (stopping_) return give_up_change();
     coming_->until_ms = base::monotonic_ms() + kSettleMs;
     names_.watch(std::array{config_.get(), coming_->config.get()});
     on_change_timer();
 }
 
 void Supervisor::on_change_timer() {
-    const bool in_time = base::monotonic_ms() < coming_->until_ms && !stopping_;
+    const bool in_time = base::monotonic_ms() < coming_->until_ms;
     if (coming_->step == Prepared::Step::names && (names_.settled() || !in_time)) {
         config_ = coming_->config;
         coming_->snapshot = next_snapshot();
@@ -162,10 +165,6 @@ void Supervisor::on_change_timer() {
 void Supervisor::put_in_force() {
     const std::unique_ptr<Prepared> next = std::move(coming_);
     const auto held_back = std::exchange(held_back_, {});
-    if (stopping_) {
-        next->in_force(base::failure("palier is stopping"));
-        return;
-    }
     auto done = [this, in_force = std::move(next->in_force), held_back] {
         for (const InForce& published : held_back)
             published();
@@ -192,12 +191,25 @@ void Supervisor::put_in_force() {
     go_on_enabling();
 }
 
-/// The former writer ends on a thread of its own: it waits for a reader who is slow to take the last lines.
+/// Palier stops: no sockets open any more. What was decided meanwhile counts for the exchanges in flight.
+void Supervisor::give_up_change() {
+    base::TimerWheel::disarm(change_timer_);
+    const std::unique_ptr<Prepared> given_up = std::move(coming_);
+    names_.watch(std::array{config_.get()});
+    team_.publish(next_snapshot(), [held_back = std::exchange(held_back_, {})] {
+        for (const InForce& published : held_back)
+            published();
+    });
+    given_up->in_force(base::failure("palier is stopping"));
+}
+
+/// A reader who is slow to take the former one's last lines holds nobody up.
 void Supervisor::switch_log(std::unique_ptr<proxy::AccessLogWriter> writer) {
-    const auto former = std::make_shared<std::unique_ptr<proxy::AccessLogWriter>>(std::move(log_writer_));
-    log_writer_ = std::move(writer);
-    team_.log_to(log_writer_.get(),
-                 [this, former] { log_closer_ = std::jthread([ends = std::move(*former)] {}); });
+    auto former = std::exchange(log_writer_, std::move(writer));
+    team_.log_to(log_writer_.get(), [log = former.get()] {
+        if (log != nullptr) log->finish();
+    });
+    if (former) former_logs_.push_back(std::move(former));
 }
 
 }  // namespace palier::app

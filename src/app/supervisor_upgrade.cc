@@ -91,10 +91,9 @@ void Supervisor::stepped_in() {
 std::string Supervisor::obstacle_to_upgrade() const {
     if (source_.file.empty())
         return "there is no file to start another palier from: the configuration was built in";
-    if (!team_.started()) return "palier is starting: try again in a moment";
-    if (stopping_) return "palier is stopping";
+    if (const auto obstacle = obstacle_to_change(); !obstacle.empty()) return std::string(obstacle);
     if (self_drained_) return "palier is drained: `enable self` comes first";
-    if (changing()) return "a reload is under way: try again in a moment";
+    if (reload_.busy()) return "a reload is under way: try again in a moment";
     return rollouts_.under_way();
 }
 

@@ -65,6 +65,7 @@ void Worker::on_turn_end() {
 void Worker::publish(std::shared_ptr<const proxy::Snapshot> snapshot, Done done) {
     mailbox_.post([this, next = std::move(snapshot), done = std::move(done)]() mutable {
         core_.publish(std::move(next));
+        gates_.follow(*core_.snapshot->config);
         if (done) done();
     });
 }
@@ -74,8 +75,16 @@ void Worker::publish(std::shared_ptr<const proxy::Snapshot> snapshot, std::vecto
     mailbox_.post([this, next = std::move(snapshot), listeners = std::move(listeners),
                    done = std::move(done)]() mutable {
         core_.publish(std::move(next));
-        if (gates_.take(std::move(listeners)) && !idle_timer_.armed())
-            loop_.timers().arm(idle_timer_, loop_.now_ms() + kIdleGraceMs);
+        const bool left = gates_.take(std::move(listeners));
+        gates_.follow(*core_.snapshot->config);
+        if (left && !idle_timer_.armed()) loop_.timers().arm(idle_timer_, loop_.now_ms() + kIdleGraceMs);
+        if (done) done();
+    });
+}
+
+void Worker::close_listeners(Done done) {
+    mailbox_.post([this, done = std::move(done)]() mutable {
+        gates_.shut();
         if (done) done();
     });
 }

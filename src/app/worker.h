@@ -48,6 +48,8 @@ class Worker final : private net::TurnObserver {
     /// are others than before comes this way.
     void publish(std::shared_ptr<const proxy::Snapshot> snapshot, std::vector<WorkerListener> listeners,
                  Done done = {});
+    /// Accepts all that wait and closes the listening sockets, until it is given others; connections stay as they are.
+    void close_listeners(Done done = {});
     void set_max_connections(std::size_t most);
     /// Access log lines go there; null: there is no access log. `done`: the writer until now is no longer used.
     void log_to(proxy::AccessLogWriter* writer, Done done);

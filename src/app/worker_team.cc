@@ -54,6 +54,12 @@ void WorkerTeam::publish(const std::shared_ptr<const proxy::Snapshot>& snapshot,
         workers_[i]->publish(snapshot, std::move(lists[i]), [held] {});
 }
 
+void WorkerTeam::close_listeners(Done done) {
+    const auto held = barrier(std::move(done));
+    for (auto& worker : workers_)
+        worker->close_listeners([held] {});
+}
+
 void WorkerTeam::server_down(const std::shared_ptr<pool::ServerState>& server, bool cut_off) {
     for (auto& worker : workers_)
         worker->server_down(server, cut_off);

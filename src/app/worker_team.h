@@ -43,6 +43,8 @@ class WorkerTeam {
     /// And from now on they accept on what `lists` has, and on nothing else.
     void publish(const std::shared_ptr<const proxy::Snapshot>& snapshot, Listening::WorkerLists lists,
                  Done done);
+    /// Until they are given others.
+    void close_listeners(Done done);
     void server_down(const std::shared_ptr<pool::ServerState>& server, bool cut_off);
     void close_connections(const std::shared_ptr<pool::ServerState>& server, bool tunnels, Done done);
     void ask_traffic(std::function<void(const control::Traffic&)> answer);

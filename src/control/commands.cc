@@ -24,7 +24,8 @@ void drain_self(const CommandEnvironment& environment, const Request& request, c
     const auto wait = duration_option(request, "wait", config::kLongest);
     if (!wait) return reply->fail(wait.error().message);
     const config::Duration grace = wait->value_or(environment.engine.snapshot().config->shutdown_grace);
-    environment.engine.drain_self(grace, [reply, grace] {
+    environment.engine.drain_self(grace, [reply, grace](const std::string& error) {
+        if (!error.empty()) return reply->fail(error);
         reply->done({{"self", "drained"}, {"listeners_close_in_ms", grace.count()}});
     });
 }

@@ -51,6 +51,8 @@ class AccessLogWriter::Thread {
     void reopen();
 
     void start();
+    void finish();
+    [[nodiscard]] bool finished();
     /// False when the thread is still inside a system call, and goes on using this object.
     [[nodiscard]] bool stop();
 
@@ -108,12 +110,24 @@ void AccessLogWriter::Thread::start() {
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
-bool AccessLogWriter::Thread::stop() {
+void AccessLogWriter::Thread::finish() {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(stopping_, true)) return;
     give_up_at_.store(base::monotonic_ms() + kStopMs, std::memory_order_relaxed);
-    std::unique_lock lock(mutex_);
-    stopping_ = true;
     changed_.notify_all();
-    const auto patience = std::chrono::milliseconds(kStopMs + kStopMarginMs);
+}
+
+bool AccessLogWriter::Thread::finished() {
+    const std::lock_guard lock(mutex_);
+    return stopped_;
+}
+
+bool AccessLogWriter::Thread::stop() {
+    finish();
+    const std::uint64_t until = give_up_at_.load(std::memory_order_relaxed) + kStopMarginMs;
+    const std::uint64_t now = base::monotonic_ms();
+    const auto patience = std::chrono::milliseconds(until > now ? until - now : 0);
+    std::unique_lock lock(mutex_);
     const bool ended = changed_.wait_for(lock, patience, [this] { return stopped_; });
     lock.unlock();
     if (ended) {
@@ -262,6 +276,14 @@ AccessLogWriter::~AccessLogWriter() {
     // A thread that the kernel holds in write(2) cannot be ended; its object stays with it until the process
     // ends.
     if (!thread_->stop()) static_cast<void>(thread_.release());
+}
+
+void AccessLogWriter::finish() {
+    thread_->finish();
+}
+
+bool AccessLogWriter::finished() const {
+    return thread_->finished();
 }
 
 void AccessLogWriter::reopen() {

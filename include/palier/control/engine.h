@@ -24,6 +24,7 @@ struct Traffic {
 class Engine {
   public:
     using InForce = std::function<void()>;
+    using Outcome = std::function<void(const std::string& error)>;
 
     /// The snapshot that was published last.
     [[nodiscard]] virtual const proxy::Snapshot& snapshot() const = 0;
@@ -40,9 +41,9 @@ class Engine {
     virtual void doubt_health(const pool::ServerState& server) = 0;
 
     /// Keep-alive connections are told to go and readiness fails; after `wait` the listeners close. enable_self() undoes
-    /// both. `done` when every worker knows.
-    virtual void drain_self(config::Duration wait, InForce done) = 0;
-    virtual void enable_self(std::function<void(std::string error)> done) = 0;
+    /// both. `done` when every worker knows, with "", or with the reason why not.
+    virtual void drain_self(config::Duration wait, Outcome done) = 0;
+    virtual void enable_self(Outcome done) = 0;
     [[nodiscard]] virtual bool self_drained() const = 0;
 
     /// As SIGTERM.

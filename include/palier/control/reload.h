@@ -67,7 +67,7 @@ class Reload {
 
     /// `reply`: null for a signal, whose outcome is in the log alone.
     void start(bool dry_run, std::shared_ptr<Reply> reply);
-    /// One is under way.
+    /// One is under way, from before its file is read until it is answered; where others wait, one is.
     [[nodiscard]] bool busy() const { return busy_; }
     /// The command `reload`.
     [[nodiscard]] Command command();

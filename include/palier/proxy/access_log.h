@@ -56,7 +56,7 @@ class AccessLogWriter {
     /// appended to. Fails when it cannot be opened.
     [[nodiscard]] static base::Result<std::unique_ptr<AccessLogWriter>> open(const config::LogConfig& config);
 
-    /// Writes what is queued, but for no longer than a second when the reader does not take it.
+    /// Finishes, and waits for it.
     ~AccessLogWriter();
     AccessLogWriter(const AccessLogWriter&) = delete;
     AccessLogWriter& operator=(const AccessLogWriter&) = delete;
@@ -70,6 +70,12 @@ class AccessLogWriter {
     [[nodiscard]] std::unique_ptr<AccessLogBlock> hand_over(std::unique_ptr<AccessLogBlock> block);
     /// Whether the thread is so far behind that it should be given full blocks only.
     [[nodiscard]] bool behind() const;
+
+    /// No more blocks come. What is queued is written, but for no longer than a second from now on when the reader does
+    /// not take it.
+    void finish();
+    /// It has finished: the destructor waits for nothing.
+    [[nodiscard]] bool finished() const;
 
     /// Lines that found no room.
     void count_dropped(std::uint64_t lines);

@@ -48,14 +48,14 @@ class FakeEngine final : public Engine {
         return "as it likes";
     }
     void doubt_health(const pool::ServerState& /*server*/) override {}
-    void drain_self(config::Duration wait, InForce done) override {
-        drained = true;
+    void drain_self(config::Duration wait, Outcome done) override {
+        drained = self_error.empty();
         grace = wait;
-        owe(std::move(done));
+        done(self_error);
     }
-    void enable_self(std::function<void(std::string error)> done) override {
-        drained = !enable_error.empty();
-        done(enable_error);
+    void enable_self(Outcome done) override {
+        drained = !self_error.empty();
+        done(self_error);
     }
     [[nodiscard]] bool self_drained() const override { return drained; }
     void stop() override { stopped = true; }
@@ -71,7 +71,7 @@ class FakeEngine final : public Engine {
     std::vector<std::string> closed;
     bool drained = false;
     config::Duration grace{0};
-    std::string enable_error;
+    std::string self_error;
     bool stopped = false;
 
   private:

@@ -65,8 +65,8 @@ class FakeEngine final : public control::Engine {
                 state.held_down = false;
             });
     }
-    void drain_self(config::Duration, InForce) override {}
-    void enable_self(std::function<void(std::string)>) override {}
+    void drain_self(config::Duration, Outcome) override {}
+    void enable_self(Outcome) override {}
     [[nodiscard]] bool self_drained() const override { return false; }
     void stop() override {}
     [[nodiscard]] unsigned workers() const override { return 1; }
