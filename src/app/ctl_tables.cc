@@ -73,11 +73,16 @@ std::vector<Cell> server_row(const json& server) {
             {.text = notes_of(server)}};
 }
 
-/// "roll-out stopped: the hook failed"; where its steps stand, `rollout POOL` tells.
+/// "roll-out interrupted: front2, step hook"; `rollout POOL status` has all of it.
 std::string rollout_note(const json& pool) {
     if (!pool.contains("rollout")) return "";
-    const std::string stopped = text_at(object_at(pool, "rollout"), "stopped");
-    return stopped.empty() ? "a roll-out is under way" : "roll-out stopped: " + stopped;
+    const json& rollout = object_at(pool, "rollout");
+    std::string note = text_at(rollout, "why");
+    if (note.empty()) {
+        for (const json& at : list_at(rollout, "at"))
+            add_note(note, fmt::format("{}, step {}", text_at(at, "server"), text_at(at, "step")));
+    }
+    return fmt::format("roll-out {}{}{}", text_at(rollout, "state"), note.empty() ? "" : ": ", note);
 }
 
 std::string pool_text(const json& pool, const Palette& palette) {

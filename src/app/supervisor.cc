@@ -147,6 +147,7 @@ void Supervisor::add_commands() {
                                       .events = events_,
                                       .certificates = certificates_,
                                       .readiness = readiness_,
+                                      .rollouts = rollouts_,
                                       .config_file = source_.file});
     rollouts_.add_commands(commands_);
     commands_.add(reload_.command());

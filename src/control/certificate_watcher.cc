@@ -213,6 +213,19 @@ std::vector<tls::ListedCertificate> CertificateWatcher::certificates() const {
     return all;
 }
 
+/// Listeners may name a folder together with others: its problems are told once.
+std::vector<tls::CertificateProblem> CertificateWatcher::problems() const {
+    std::vector<tls::CertificateProblem> all;
+    for (const auto& [sources, store] : plan_.stores) {
+        auto of_store = store->problems();
+        std::ranges::move(of_store, std::back_inserter(all));
+    }
+    std::ranges::sort(all);
+    const auto again = std::ranges::unique(all);
+    all.erase(again.begin(), again.end());
+    return all;
+}
+
 /// In the folders above those that are named, only these themselves matter.
 void CertificateWatcher::on_change(const std::string& folder, std::string_view name) {
     const auto named = entries_.equal_range(folder);

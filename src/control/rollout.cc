@@ -2,6 +2,7 @@
 
 #include "control/rollout_run.h"
 #include "control/stamp.h"
+#include "control/targets.h"
 #include "palier/base/buffer.h"
 #include "palier/base/log.h"
 #include "palier/config/nearest.h"
@@ -28,23 +29,26 @@ constexpr std::string_view kUsage =
     "[warm=\"/path1,/path2\"] [warm_host=…] [warm_timeout=30s] [soak=10s] [tunnels=wait|close] "
     "[servers=\"front1,front2\"] [reason=…] [by=…], rollout POOL resume|abort|status";
 
-base::Result<RolloutOptions> options_for(const config::PoolConfig& pool, const OptionTexts& texts) {
-    auto options = parse_rollout_options(texts);
-    if (!options) return options;
-    std::vector<std::string_view> known;
-    for (const config::ServerConfig& server : pool.servers)
-        known.push_back(server.name);
-    for (const std::string& server : options->servers) {
-        if (std::ranges::find(known, server) == known.end())
-            return base::failure(fmt::format("servers= pool {} has no server \"{}\"{}", pool.name, server,
-                                             config::suggestion(server, known)));
+/// What is wrong with its words, or with options that these do not take; "": nothing.
+std::string fault_of(const Request& request) {
+    if (request.words.size() == 1) {
+        if (request.has("run")) return {};
+        return fmt::format(
+            "say what is to be run for each server: rollout {0} run=\"deploy.sh {{server}}\"; or one of: "
+            "rollout {0} status, resume, abort",
+            request.words[0]);
     }
-    const std::size_t out = std::min<std::size_t>(options->batch, known.size());
-    if (options->min_available > known.size() - out)
-        return base::failure(
-            fmt::format("min_available={} cannot be: {} has {} server(s), of which {} would be out at a time",
-                        options->min_available, pool.name, known.size(), out));
-    return options;
+    const std::string& verb = request.words[1];
+    if (std::ranges::find(kVerbs, verb) == kVerbs.end()) {
+        return fmt::format("rollout POOL knows status, resume and abort, not \"{}\"{}", verb,
+                           config::suggestion(verb, kVerbs));
+    }
+    for (const auto& [key, value] : request.options) {
+        if (key != "by" && key != "reason")
+            return fmt::format("{} takes no {}=: what was asked for when the roll-out began holds", verb,
+                               key);
+    }
+    return {};
 }
 
 }  // namespace
@@ -64,9 +68,6 @@ struct Rollouts::State {
     void abort(const std::string& pool, std::shared_ptr<Reply> reply);
     void start(RolloutRun::Plan plan, std::shared_ptr<Reply> reply);
 
-    [[nodiscard]] std::string fault_of(const Request& request) const;
-    [[nodiscard]] const config::PoolConfig* find_pool(std::string_view name) const;
-    [[nodiscard]] std::string unknown_pool(std::string_view name) const;
     [[nodiscard]] json status(const std::string& pool) const;
 
     Events& events;
@@ -80,11 +81,11 @@ struct Rollouts::State {
 
 void Rollouts::State::run(const Request& request, std::shared_ptr<Reply> reply) {
     const std::string& name = request.words.front();
-    const config::PoolConfig* pool = find_pool(name);
+    const auto pool = find_pool(ground.engine.snapshot(), name);
     // A roll-out of a pool that has left the configuration can still be looked at and ended.
     const bool has_rollout = runs.contains(name) || !ground.overlay.rollout(name).is_null();
-    if (pool == nullptr && !has_rollout) {
-        reply->fail(unknown_pool(name));
+    if (!pool && !has_rollout) {
+        reply->fail(pool.error().message);
         return;
     }
     if (const std::string fault = fault_of(request); !fault.empty()) {
@@ -101,36 +102,14 @@ void Rollouts::State::run(const Request& request, std::shared_ptr<Reply> reply) 
     } else if (const auto at = runs.find(name); at != runs.end()) {
         reply->fail(fmt::format("a roll-out of {0} is under way ({1}); `rollout {0} abort` ends it", name,
                                 at->second->record().place()));
-    } else if (pool == nullptr) {
+    } else if (!pool) {
         reply->fail(fmt::format(
             "pool {0} has left the configuration; `rollout {0} abort` forgets its roll-out", name));
     } else if (verb == "resume") {
-        resume(*pool, request, std::move(reply));
+        resume((*pool)->config, request, std::move(reply));
     } else {
-        begin(*pool, request, std::move(reply));
+        begin((*pool)->config, request, std::move(reply));
     }
-}
-
-std::string Rollouts::State::fault_of(const Request& request) const {
-    if (request.words.size() == 1) {
-        if (request.has("run")) return {};
-        return fmt::format(
-            "say what is to be run for each server: rollout {0} run=\"deploy.sh {{server}}\"; or one of: "
-            "rollout {0} "
-            "status, resume, abort",
-            request.words[0]);
-    }
-    const std::string& verb = request.words[1];
-    if (std::ranges::find(kVerbs, verb) == kVerbs.end()) {
-        return fmt::format("rollout POOL knows status, resume and abort, not \"{}\"{}", verb,
-                           config::suggestion(verb, kVerbs));
-    }
-    for (const auto& [key, value] : request.options) {
-        if (key != "by" && key != "reason")
-            return fmt::format("{} takes no {}=: what was asked for when the roll-out began holds", verb,
-                               key);
-    }
-    return {};
 }
 
 void Rollouts::State::begin(const config::PoolConfig& pool, const Request& request,
@@ -145,7 +124,7 @@ void Rollouts::State::begin(const config::PoolConfig& pool, const Request& reque
     }
     RolloutRun::Plan plan{.pool = pool.name, .options = {}, .record = {}, .stamp = {}};
     plan.record.options = request.options;
-    auto options = options_for(pool, plan.record.options);
+    auto options = parse_rollout_options(plan.record.options, pool);
     if (!options) {
         reply->fail(options.error().message);
         return;
@@ -231,19 +210,6 @@ void Rollouts::State::abort(const std::string& pool, std::shared_ptr<Reply> repl
                  {"step", "aborted"},
                  {"detail", "an interrupted roll-out is forgotten"}});
     reply->done(standing);
-}
-
-const config::PoolConfig* Rollouts::State::find_pool(std::string_view name) const {
-    const auto& pools = ground.engine.snapshot().config->pools;
-    const auto found = std::ranges::find(pools, name, &config::PoolConfig::name);
-    return found == pools.end() ? nullptr : &*found;
-}
-
-std::string Rollouts::State::unknown_pool(std::string_view name) const {
-    std::vector<std::string_view> known;
-    for (const config::PoolConfig& pool : ground.engine.snapshot().config->pools)
-        known.push_back(pool.name);
-    return fmt::format("there is no pool \"{}\"{}", name, config::suggestion(name, known));
 }
 
 json Rollouts::State::status(const std::string& pool) const {

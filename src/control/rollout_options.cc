@@ -1,6 +1,7 @@
 #include "control/rollout_options.h"
 
 #include "control/rollout_words.h"
+#include "palier/config/nearest.h"
 #include "palier/config/units.h"
 
 #include <algorithm>
@@ -140,6 +141,25 @@ base::Result<RolloutOptions> parse_rollout_options(const OptionTexts& texts) {
         if (const auto fit = check_command(options.undo, options.shell); !fit)
             return base::failure("undo= " + fit.error().message);
     }
+    return options;
+}
+
+base::Result<RolloutOptions> parse_rollout_options(const OptionTexts& texts, const config::PoolConfig& pool) {
+    auto options = parse_rollout_options(texts);
+    if (!options) return options;
+    std::vector<std::string_view> known;
+    for (const config::ServerConfig& server : pool.servers)
+        known.push_back(server.name);
+    for (const std::string& server : options->servers) {
+        if (std::ranges::find(known, server) == known.end())
+            return base::failure(fmt::format("servers= pool {} has no server \"{}\"{}", pool.name, server,
+                                             config::suggestion(server, known)));
+    }
+    const std::size_t out = std::min<std::size_t>(options->batch, known.size());
+    if (options->min_available > known.size() - out)
+        return base::failure(
+            fmt::format("min_available={} cannot be: {} has {} server(s), of which {} would be out at a time",
+                        options->min_available, pool.name, known.size(), out));
     return options;
 }
 

@@ -37,6 +37,9 @@ struct RolloutOptions {
 
 /// The error is for the operator.
 [[nodiscard]] base::Result<RolloutOptions> parse_rollout_options(const OptionTexts& texts);
+/// The same, of a roll-out of `pool`: it has the servers that are named, and enough of them.
+[[nodiscard]] base::Result<RolloutOptions> parse_rollout_options(const OptionTexts& texts,
+                                                                 const config::PoolConfig& pool);
 
 /// Keys that `rollout` knows.
 [[nodiscard]] std::vector<std::string> rollout_option_keys();

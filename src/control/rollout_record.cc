@@ -1,5 +1,7 @@
 #include "control/rollout_record.h"
 
+#include "control/stamp.h"
+
 #include <algorithm>
 #include <fstream>
 #include <iterator>
@@ -132,9 +134,13 @@ json RolloutRecord::standing() const {
     json left_out = json::array();
     for (const auto& [server, why] : skipped)
         left_out.push_back({{"server", server}, {"why", why}});
-    return {
-        {"updated", done},          {"failed", failures_of(*this)}, {"skipped", left_out},     {"at", places},
-        {"untouched", untouched()}, {"drained", drained()},         {"started_ms", started_ms}};
+    return {{"updated", done},
+            {"failed", failures_of(*this)},
+            {"skipped", left_out},
+            {"at", places},
+            {"untouched", untouched()},
+            {"drained", drained()},
+            {"started", time_text(started_ms)}};
 }
 
 std::string birth_of_process(int pid) {

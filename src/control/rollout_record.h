@@ -60,7 +60,7 @@ struct RolloutRecord {
     [[nodiscard]] std::vector<std::string> drained() const;
     /// "front2, step hook"
     [[nodiscard]] std::string place() const;
-    /// updated (those that are done), failed, skipped, at and untouched, for replies.
+    /// updated (those that are done), failed, skipped, at, untouched, drained and started, for replies.
     [[nodiscard]] nlohmann::json standing() const;
 };
 

@@ -98,7 +98,7 @@ json describe(const pool::PoolSnapshot& pool, const CommandEnvironment& environm
                      {"held_by_passive", pool::held_by_passive(pool)},
                      {"decisions", list_of(overlay.entries(pool.config.name))},
                      {"servers", std::move(servers)}};
-    if (json rollout = overlay.rollout(pool.config.name); !rollout.is_null())
+    if (json rollout = environment.rollouts.status(pool.config.name); rollout["state"] != "none")
         description["rollout"] = std::move(rollout);
     return description;
 }
@@ -178,7 +178,10 @@ void tell_certificates(const CommandEnvironment& environment, const Request& req
     json list = json::array();
     for (const tls::ListedCertificate& certificate : environment.certificates.certificates())
         list.push_back(describe(certificate));
-    reply->done({{"certificates", std::move(list)}});
+    json problems = json::array();
+    for (const tls::CertificateProblem& problem : environment.certificates.problems())
+        problems.push_back({{"file", problem.file}, {"reason", problem.reason}});
+    reply->done({{"certificates", std::move(list)}, {"problems", std::move(problems)}});
 }
 
 }  // namespace palier::control

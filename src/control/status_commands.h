@@ -18,7 +18,7 @@ void tell_status(const CommandEnvironment& environment, const std::shared_ptr<Re
 void tell_pools(const CommandEnvironment& environment, const Request& request,
                 const std::shared_ptr<Reply>& reply);
 
-/// {"certificates":[…]}; the word "reload" has the files looked at first.
+/// {"certificates":[…],"problems":[{"file":…,"reason":…}]}; the word "reload" has the files looked at first.
 void tell_certificates(const CommandEnvironment& environment, const Request& request,
                        const std::shared_ptr<Reply>& reply);
 

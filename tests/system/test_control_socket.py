@@ -272,10 +272,17 @@ def test_tables_of_the_real_thing(palier):
     assert refused.returncode == 1 and refused.stderr.startswith("palier ctl: ")
 
 
-def test_certificates_tell_the_days_that_they_have_left(secure, certs, ca):
+def test_certificates_tell_the_days_that_they_have_left_and_what_is_wrong(secure, certs, ca):
     make_certificate(certs, ["test.example"], ca, days=41)
+    broken = certs / "broken.pem"
+    broken.write_text("-----BEGIN CERTIFICATE-----\n")
     palier = secure(tls={"default": "test.example"})
     with palier.control() as control:
-        assert control.do("certificates")["certificates"][0]["days_left"] in (40, 41)
-    assert re.search(r"^ +4[01]  .* test\.example$",
-                     run_palier("ctl", "-s", palier.control_path, "certificates").stdout, re.MULTILINE)
+        told = control.do("certificates")
+        assert told["certificates"][0]["days_left"] in (40, 41)
+        assert [problem["file"] for problem in told["problems"]] == [str(broken)]
+        table = run_palier("ctl", "-s", palier.control_path, "certificates").stdout
+        assert re.search(r"^ +4[01]  .* test\.example$", table, re.MULTILINE)
+        assert f"\n! {broken}: " in table
+        broken.unlink()
+        assert control.do("certificates reload")["problems"] == []

@@ -30,7 +30,10 @@ POOLS = {"pools": [
     {"name": "static", "only": "s1", "maintenance": True, "held_by_passive": True,
      "decisions": [{"what": "maintenance", "uid": 33, "pid": 5, "by": "", "reason": "", "at": "2026-11-20T23:25:01Z",
                     "until": None}],
-     "servers": []}], "aside": [{"pool": "web", "server": "gone", "decisions": [
+     "rollout": {"state": "interrupted", "at": [{"server": "s1", "step": "hook"}, {"server": "s2", "step": "soak"}]},
+     "servers": []},
+    {"name": "api", "rollout": {"state": "stopped", "why": "a1, step hook: exit status 1", "at": []}, "servers": []}],
+    "aside": [{"pool": "web", "server": "gone", "decisions": [
          {"what": "weight 5", "uid": 0, "by": "", "reason": "", "at": "", "until": None}]}]}
 
 
@@ -148,7 +151,9 @@ def test_pools(speaker, ctl):
     assert lines[0] == "web"
     assert lines[-2:] == ["", "web/gone  not configured; weight 5 by uid 0"]
     assert lines[4:6] == ["", "static  maintenance; only s1; held by passive servers until one is enabled; "
-                              "maintenance by uid 33 since 2026-11-20T23:25:01Z"]
+                              "maintenance by uid 33 since 2026-11-20T23:25:01Z; "
+                              "roll-out interrupted: s1, step hook; s2, step soak"]
+    assert "api  roll-out stopped: a1, step hook: exit status 1" in lines
     assert not re.search(r"[\x00-\x09\x0b-\x1f]", done.stdout)
     titles, first, second = lines[1:4]
     assert re.split(" {2,}", first.strip()) == [
@@ -351,9 +356,9 @@ def test_names_for_completion(completing, tmp_path):
     def names(*kind):
         return run_palier("ctl", "__names", *kind, env={"PALIER_SOCKET": str(completing.path)}).stdout.splitlines()
 
-    assert names("pools") == ["web", "static"]
+    assert names("pools") == ["web", "static", "api"]
     assert names("servers") == ["web/front1", "web/fröhlich"]
-    assert names() == ["web", "web/front1", "web/fröhlich", "static"]
+    assert names() == ["web", "web/front1", "web/fröhlich", "static", "api"]
     silent = run_palier("ctl", "__names", "servers", env={"PALIER_SOCKET": str(tmp_path / "none")})
     assert (silent.returncode, silent.stdout, silent.stderr) == (0, "", "")
 

@@ -165,7 +165,9 @@ def test_a_palier_that_is_killed_reports_the_roll_out_and_resumes_it(tmp_path, r
         status = control.do("rollout web status")
         assert status["state"] == "interrupted"
         assert status["at"] == [{"server": "front2", "step": "hook", "drained": True}]
-        admin = {row["name"]: row["admin"] for row in control.do("pools web")["pools"][0]["servers"]}
+        pool = control.do("pools web")["pools"][0]
+        assert pool["rollout"]["state"] == "interrupted"
+        admin = {row["name"]: row["admin"] for row in pool["servers"]}
         assert admin == {"front1": "enabled", "front2": "drained", "front3": "enabled"}
 
         # The hook outlived its palier: another beside it would do harm.

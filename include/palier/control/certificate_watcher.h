@@ -81,6 +81,8 @@ class CertificateWatcher {
 
     /// Every certificate in use, for `palier ctl certificates`.
     [[nodiscard]] std::vector<tls::ListedCertificate> certificates() const;
+    /// What cannot be used, and what will not do for clients (expired, not yet valid), as of the last look; sorted.
+    [[nodiscard]] std::vector<tls::CertificateProblem> problems() const;
     /// Looks at all files now.
     void look();
     /// Frees what is no longer in force and in nobody's use: large stores are not to be freed by a worker.

@@ -13,6 +13,7 @@
 #include "palier/control/events.h"
 #include "palier/control/overlay.h"
 #include "palier/control/readiness.h"
+#include "palier/control/rollout.h"
 #include "palier/net/loop.h"
 
 #include <string>
@@ -27,6 +28,7 @@ struct CommandEnvironment {
     Events& events;
     CertificateWatcher& certificates;
     const Readiness& readiness;
+    const Rollouts& rollouts;
     std::string config_file;  // for `status`
 };
 

@@ -47,8 +47,10 @@ class Rollouts {
     /// What stands against an upgrade: "a roll-out of web is under way (front2, step hook)"; "": nothing.
     [[nodiscard]] std::string under_way() const;
 
-    /// {"state":"running","updated":[…],"at":[{"server":…,"step":…,"drained":…}],"failed":[…],"skipped":[…],"untouched":[…],
-    /// "drained":[…]}, or {"state":"none"}; other states are interrupted, stopped and unreadable.
+    /// For `rollout POOL status` and `pools`: {"pool":"web","state":"running","updated":[…],"at":[{"server":…,"step":…,
+    /// "drained":…}],"failed":[…],"skipped":[…],"untouched":[…],"drained":[…],"started":"2026-…Z"}, or {"pool":"web",
+    /// "state":"none"}. Other states are interrupted (palier ended meanwhile), stopped and unreadable, the last two
+    /// with "why".
     [[nodiscard]] nlohmann::json status(const std::string& pool) const;
 
     /// palier stops: hooks are terminated and no step follows. What is under way counts as interrupted.

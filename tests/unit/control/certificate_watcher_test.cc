@@ -84,6 +84,24 @@ TEST_CASE("a broken renewal is logged once, and the old certificate stays") {
     CHECK(watched.serial() == serial_of(watched.first));
 }
 
+TEST_CASE("problems are those of the last look, each told once") {
+    Watched watched;
+    watched.config->listeners.push_back(watched.config->listeners[1]);
+    watched.config->listeners[2].tls->certificates.push_back(watched.folder.path("more"));
+    watched.folder.write("more/expired.pem", tls::issue({.names = {"b.example"}, .until_s = -3600}).both());
+    watched.folder.write("certs/keyless.pem", tls::issue_for("c.example").pem());
+    REQUIRE(watched.watcher.load(*watched.config));
+    const auto problems = watched.watcher.problems();
+    REQUIRE(problems.size() == 2);
+    CHECK(problems[0].file == watched.folder.path("certs/keyless.pem"));
+    CHECK(problems[1].file == watched.folder.path("more/expired.pem"));
+    CHECK(problems[1].reason.starts_with("it expired on "));
+    watched.folder.replace("more/expired.pem", tls::issue_for("b.example").both());
+    watched.folder.remove("certs/keyless.pem");
+    watched.watcher.look();
+    CHECK(watched.watcher.problems().empty());
+}
+
 TEST_CASE("certificates come, and a directory may be swapped for another by its symbolic link") {
     Watched watched;
     const auto second = issue_for("a.example");

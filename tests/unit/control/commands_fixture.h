@@ -151,6 +151,7 @@ struct Office {
                                 .events = events,
                                 .certificates = certificates,
                                 .readiness = readiness,
+                                .rollouts = rollouts,
                                 .config_file = "/etc/palier/palier.toml"});
     }
 
@@ -197,6 +198,7 @@ struct Office {
     Events events{loop};
     CertificateWatcher certificates{loop};
     Readiness readiness{engine.builder};
+    Rollouts rollouts{engine, overlay, events, loop};
     CommandTable commands;
 };
 

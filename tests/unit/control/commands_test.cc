@@ -1,4 +1,5 @@
 #include "control/commands_fixture.h"
+#include "control/rollout_record.h"
 #include "palier/pool/standing.h"
 
 namespace palier::control {
@@ -362,7 +363,10 @@ TEST_CASE("pools tells of every server, resolved or not") {
     counters.exchanges = 9;
     counters.failures = 1;
     (void)office.done("weight web/front2 5 by=anna ttl=1h");
-    (void)office.overlay.set_rollout("shop", {{"step", "soak"}});
+    RolloutRecord killed;  // with the palier before this one
+    killed.order = {"till", "till2"};
+    killed.at["till"] = {.step = "hook", .drained = true};
+    (void)office.overlay.set_rollout("shop", killed.to_json());
     const json pools = office.done("pools")["pools"];
     REQUIRE(pools.size() == 2);
     CHECK(pools[0]["name"] == "web");
@@ -387,7 +391,11 @@ TEST_CASE("pools tells of every server, resolved or not") {
     CHECK(decision["uid"] == 1000);
     CHECK(decision["by"] == "anna");
     CHECK(decision["until"].is_string());
-    CHECK(pools[1]["rollout"] == json{{"step", "soak"}});
+    const json& rollout = pools[1]["rollout"];
+    CHECK(rollout["state"] == "interrupted");
+    CHECK(rollout["at"] == json{{{"server", "till"}, {"step", "hook"}, {"drained", true}}});
+    CHECK(rollout["untouched"] == json{"till2"});
+    CHECK(rollout["started"] == "1970-01-01T00:00:00.000Z");
     const json& till = pools[1]["servers"][0];
     CHECK(till["address"] == "");
     CHECK(till["reason"] == "its name has no address yet");
@@ -463,6 +471,7 @@ TEST_CASE("certificates are listed, and looked at again") {
     Office office;
     CHECK(office.done("certificates")["certificates"] == json::array());
     CHECK(office.done("certificates reload")["certificates"] == json::array());
+    CHECK(office.done("certificates")["problems"] == json::array());
     CHECK(office.error("certificates relaod") == "certificates knows \"reload\", not \"relaod\"");
 }
 
