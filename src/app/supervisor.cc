@@ -48,7 +48,8 @@ Supervisor::Supervisor(config::Config config, Source source, std::optional<contr
       events_(loop_),
       reload_(mailbox_, *this, events_),
       rollouts_(*this, overlay_, events_, loop_),
-      upgrade_(loop_, commands_, events_, notifier_, invocation(), upgrade_hooks(), std::move(from)) {}
+      upgrade_(loop_, commands_, events_, notifier_, invocation(), upgrade_hooks(), std::move(from)),
+      predecessors_(loop_, *this) {}
 
 Supervisor::~Supervisor() = default;
 
@@ -232,6 +233,8 @@ void Supervisor::run() {
         former_admin_.reset();
     }
     team_.join();
+    predecessors_.leave();
+    last_clients_.reset();
     if (control_) control_->close();
     control_.reset();
     admin_.reset();

@@ -19,6 +19,7 @@
 #include "palier/control/control_socket.h"
 #include "palier/control/engine.h"
 #include "palier/control/events.h"
+#include "palier/control/last_clients.h"
 #include "palier/control/name_watcher.h"
 #include "palier/control/overlay.h"
 #include "palier/control/readiness.h"
@@ -139,6 +140,7 @@ class Supervisor final : private control::Engine, private control::Reload::Subje
     [[nodiscard]] std::string obstacle_to_upgrade() const;
     [[nodiscard]] control::Estate estate();
     void hand_over();
+    void leave_control_path(int channel);
 
     std::shared_ptr<const config::Config> config_;  // in force
     const Source source_;
@@ -183,6 +185,8 @@ class Supervisor final : private control::Engine, private control::Reload::Subje
     control::Reload reload_;
     control::Rollouts rollouts_;
     Upgrade upgrade_;
+    control::Predecessors predecessors_;
+    std::unique_ptr<control::LastClients> last_clients_;  // once another took this one's
     std::unique_ptr<control::ControlSocket> control_;
 };
 

@@ -6,8 +6,20 @@
 
 namespace palier::app {
 
+namespace {
+
+/// Called once all copies are gone.
+std::shared_ptr<void> after_all(control::Engine::InForce done) {
+    return {nullptr, [done = std::move(done)](std::nullptr_t) { done(); }};
+}
+
+}  // namespace
+
 /// Between two configurations, what is published waits for the one that is coming.
 void Supervisor::republish(InForce in_force) {
+    const auto everywhere = after_all(std::move(in_force));
+    predecessors_.decide(overlay_.exported(), [everywhere] {});
+    in_force = [everywhere] {};
     if (coming_) {
         held_back_.push_back(std::move(in_force));
         return;
@@ -16,7 +28,9 @@ void Supervisor::republish(InForce in_force) {
 }
 
 void Supervisor::close_connections(std::shared_ptr<pool::ServerState> server, bool tunnels, InForce done) {
-    team_.close_connections(server, tunnels, std::move(done));
+    const auto everywhere = after_all(std::move(done));
+    predecessors_.close_connections(server->name, tunnels, [everywhere] {});
+    team_.close_connections(server, tunnels, [everywhere] {});
 }
 
 void Supervisor::ask_traffic(std::function<void(const control::Traffic&)> answer) {

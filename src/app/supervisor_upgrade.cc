@@ -24,10 +24,7 @@ Upgrade::Hooks Supervisor::upgrade_hooks() {
     return {.obstacle = [this] { return obstacle_to_upgrade(); },
             .estate = [this] { return estate(); },
             .hand_over = [this] { hand_over(); },
-            .leave_control_path =
-                [this] {
-                    if (control_) control_->stop_listening();
-                },
+            .leave_control_path = [this](int channel) { leave_control_path(channel); },
             .ended =
                 [this](int exit_code) {
                     begin_stop(exit_code == 0 ? config_->shutdown_grace : config::Duration{0});
@@ -77,13 +74,19 @@ base::Result<void> Supervisor::step_in() {
 
 void Supervisor::stepped_in() {
     const bool had_former = upgrade_.inherited() != nullptr;
+    if (had_former) {
+        for (const int channel : std::exchange(upgrade_.inherited()->predecessors, {}))
+            predecessors_.add(channel);
+    }
     if (control_) {
         if (const auto moved = control_->move_into_place(); !moved)
             base::log_error("{}: no commands can be given", moved.error().message);
     }
-    upgrade_.serves();
+    if (const int channel = upgrade_.serves(); channel >= 0) predecessors_.add(channel);
+    if (!had_former) return;
+    predecessors_.decide(overlay_.exported(), [] {});
     // Its state file may not be the former one's.
-    if (had_former) overlay_.keep();
+    overlay_.keep();
 }
 
 // The old one.
@@ -108,15 +111,24 @@ control::Estate Supervisor::estate() {
         estate.listeners.push_back({row.key, row.descriptors});
     estate.admin_address = config_->admin;
     if (admin_) estate.admin = admin_->descriptor();
+    estate.predecessors = predecessors_.channels();
     return estate;
 }
 
 void Supervisor::hand_over() {
     overlay_.let_go();
+    predecessors_.leave();
     listening_.forget();
     if (admin_) admin_->hand_over();
     base::log_info("leaving: exchanges and tunnels have {} to end", config::to_text(config_->tunnel_grace));
     team_.hand_over(config_->tunnel_grace, [] {});
+}
+
+void Supervisor::leave_control_path(int channel) {
+    if (control_) control_->stop_listening();
+    if (channel < 0) return;
+    control::Engine& engine = *this;
+    last_clients_ = std::make_unique<control::LastClients>(loop_, channel, engine, overlay_);
 }
 
 }  // namespace palier::app

@@ -86,11 +86,12 @@ void Upgrade::step_back(std::string_view why) {
     if (from_) from_->failed(why);
 }
 
-void Upgrade::serves() {
-    if (!from_) return;
+int Upgrade::serves() {
+    if (!from_) return -1;
     if (line_ >= 0) say_serving(line_);
-    from_->serving();
+    const int channel = from_->serving();
     from_.reset();
+    return channel;
 }
 
 // The command.
@@ -172,10 +173,12 @@ void Upgrade::start_next() {
 void Upgrade::on_next_ended(const net::Process::End& end) {
     const int pid = process_->pid();
     process_.reset();
+    if (attempt_ && attempt_->failure.empty()) hand_over_.hear_last();
     if (attempt_) {
-        const std::string words = fmt::format("process {} ended before it was ready: {}", pid, end.words());
-        // Its channel's end will say the same; this says it better.
-        fail(attempt_->failure.empty() ? words : attempt_->failure);
+        std::string why = attempt_->failure;
+        if (why.empty() || why == control::HandOver::kEnded)
+            why = fmt::format("{}: {}", control::HandOver::kEnded, end.words());
+        fail(fmt::format("process {} did not take over: {}", pid, why));
     } else if (left() && line_ >= 0) {
         say_ended(line_, pid, status_of(end));
     }
@@ -215,7 +218,7 @@ control::HandOver::Hooks Upgrade::hand_over_hooks() {
             .given_up = [this](const auto& /*successor*/, std::string_view why) { on_given_up(why); },
             .announce = [this](const auto& successor) { announce(successor); },
             .leave = [this](const auto& successor) { on_left(successor); },
-            .left = [this] { on_path_left(); }};
+            .left = [this](int channel) { on_path_left(channel); }};
 }
 
 control::Estate Upgrade::estate() {
@@ -258,8 +261,8 @@ void Upgrade::on_left(const control::HandOver::Successor& successor) {
 }
 
 /// Only now the command is answered: who asks for something next, reaches the other one.
-void Upgrade::on_path_left() {
-    hooks_.leave_control_path();
+void Upgrade::on_path_left(int channel) {
+    hooks_.leave_control_path(channel);
     const control::HandOver::Successor& successor = hand_over_.successor();
     if (const auto reply = std::exchange(reply_, nullptr))
         reply->done({{"pid", successor.pid}, {"version", successor.version}});

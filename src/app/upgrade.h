@@ -48,7 +48,8 @@ class Upgrade {
         std::function<std::string()> obstacle;    // why not now; "": it can be
         std::function<control::Estate()> estate;  // but for the forwarder
         std::function<void()> hand_over;  // accept nothing more, leave everything to the other one, and end
-        std::function<void()> leave_control_path;  // the control socket's file is the other's
+        /// The control socket's file is the other's. `channel` leads to it, and is the supervisor's; -1: it died.
+        std::function<void(int channel)> leave_control_path;
         std::function<void(int exit_code)> ended;  // the one that served instead: there is nobody to stay for
     };
 
@@ -71,8 +72,9 @@ class Upgrade {
     [[nodiscard]] base::Result<void> step_in();
     /// Tells the palier before why this one cannot.
     void step_back(std::string_view why);
-    /// Clients are served, and the control socket is in its place.
-    void serves();
+    /// Clients are served, and the control socket is in its place. The channel to the palier before, the caller's; -1:
+    /// there was none.
+    [[nodiscard]] int serves();
 
     // The old one's.
 
@@ -112,7 +114,7 @@ class Upgrade {
     void announce(const control::HandOver::Successor& successor);
     void on_given_up(std::string_view why);
     void on_left(const control::HandOver::Successor& successor);
-    void on_path_left();
+    void on_path_left(int channel);
     void stay_for(const control::HandOver::Successor& successor);
     void close_line();
 

@@ -92,6 +92,7 @@ bool read_descriptors(const json& from, std::span<const int> descriptors, Estate
     Row row(descriptors);
     if (!row.take_if(from.value("has_admin", false), estate.admin)) return false;
     if (!row.take_if(from.value("has_forwarder", false), estate.forwarder)) return false;
+    if (!row.take(from.value("predecessors", std::size_t{0}), estate.predecessors)) return false;
     for (const json& listener : from.value("listeners", json::array())) {
         Estate::Sockets sockets{listener.at("key").get<std::string>(), {}};
         if (!row.take(listener.at("descriptors").get<std::size_t>(), sockets.descriptors)) return false;
@@ -112,7 +113,8 @@ std::string Estate::encoded() const {
                       {"listeners", listeners_of(*this)},
                       {"admin_address", admin_address},
                       {"has_admin", admin >= 0},
-                      {"has_forwarder", forwarder >= 0}};
+                      {"has_forwarder", forwarder >= 0},
+                      {"predecessors", predecessors.size()}};
     std::string bytes;
     json::to_cbor(estate, bytes);
     return bytes;
@@ -122,6 +124,7 @@ std::vector<int> Estate::descriptors() const {
     std::vector<int> all;
     if (admin >= 0) all.push_back(admin);
     if (forwarder >= 0) all.push_back(forwarder);
+    all.insert(all.end(), predecessors.begin(), predecessors.end());
     for (const Sockets& sockets : listeners)
         all.insert(all.end(), sockets.descriptors.begin(), sockets.descriptors.end());
     return all;

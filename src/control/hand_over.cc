@@ -98,27 +98,33 @@ void HandOver::expect_within(std::uint64_t ms) {
 
 void HandOver::on_late() {
     if (state_ == State::leaving) {
-        on_left();
+        on_left(false);
     } else {
         give_up("it was not ready in time");
     }
 }
 
-void HandOver::on_left() {
+/// `serves`: it has said so. The channel goes on then, under another's care.
+void HandOver::on_left(bool serves) {
     state_ = State::left;
+    int channel = -1;
+    if (serves) {
+        loop_.unwatch(channel_);
+        channel = std::exchange(channel_, -1);
+    }
     close_channel();
-    hooks_.left();
+    hooks_.left(channel);
 }
 
 void HandOver::on_events(std::uint32_t /*ready*/) {
     const Heard heard = hear(channel_);
     if (!heard.message && !heard.ended) return;
     if (state_ == State::leaving) {
-        on_left();
+        on_left(heard.message && heard.message->step == "serving");
         return;
     }
     if (heard.ended) {
-        give_up("it ended before it was ready");
+        give_up(kEnded);
     } else if (heard.message->step == "ready") {
         on_ready();
     } else {
@@ -128,7 +134,7 @@ void HandOver::on_events(std::uint32_t /*ready*/) {
 
 void HandOver::on_ready() {
     hooks_.announce(successor_);
-    if (!tell(channel_, "leaving")) {
+    if (!tell(channel_, {.step = "leaving"})) {
         give_up("it ended when it was ready");
         return;
     }
@@ -141,7 +147,7 @@ void HandOver::on_ready() {
 
 void HandOver::give_up(std::string_view why) {
     if (state_ != State::preparing) return;
-    static_cast<void>(tell(channel_, "refused", why));
+    static_cast<void>(tell(channel_, {.step = "refused", .error = std::string(why)}));
     close_channel();
     state_ = State::idle;
     commands_.refuse_changes("");

@@ -116,9 +116,10 @@ struct Overlay::State {
         return !due.empty();
     }
 
-    /// Makes decisions and the timer what the records say.
+    /// Makes decisions and the timer what the records say. Who keeps them elsewhere also tells when they end.
     void settle() {
         decisions = decisions_of(records);
+        if (let_go) return;
         const auto next = next_end_ms(records);
         if (!next && unsaved.empty()) return base::TimerWheel::disarm(timer);
         const std::int64_t wait = next ? *next - wall_ms() : kLookAgainMs;
@@ -274,6 +275,7 @@ void Overlay::keep() {
 
 void Overlay::let_go() {
     state_->let_go = true;
+    base::TimerWheel::disarm(state_->timer);
 }
 
 }  // namespace palier::control

@@ -165,7 +165,7 @@ TakeOver::~TakeOver() {
 
 base::Result<TakeOver::Outcome> TakeOver::ready() {
     // Where the other end is closed, what it said last is still there.
-    static_cast<void>(tell(channel_, "ready"));
+    static_cast<void>(tell(channel_, {.step = "ready"}));
     return answer();
 }
 
@@ -182,13 +182,13 @@ base::Result<TakeOver::Outcome> TakeOver::answer() const {
     return base::failure("the palier that runs serves on: " + heard.message->error);
 }
 
-void TakeOver::serving() {
-    static_cast<void>(tell(channel_, "serving"));
-    ::close(std::exchange(channel_, -1));
+int TakeOver::serving() {
+    static_cast<void>(tell(channel_, {.step = "serving"}));
+    return std::exchange(channel_, -1);
 }
 
 void TakeOver::failed(std::string_view why) {
-    static_cast<void>(tell(channel_, "failed", why));
+    static_cast<void>(tell(channel_, {.step = "failed", .error = std::string(why)}));
 }
 
 }  // namespace palier::control

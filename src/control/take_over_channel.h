@@ -1,27 +1,30 @@
 // The channel between the two sides of a take-over: a pair of SOCK_SEQPACKET sockets, so that each message is one packet:
-// {"step": "ready"}, with "error" where there is one. Without a channel, or after its end, there is nothing to read.
+// {"step": "ready"}, with what else there is to say. A text is in a file in memory that comes with the packet, because it
+// may be long. Without a channel, or after its end, there is nothing to read.
 // Thread: control only.
 #pragma once
 
 #include "palier/base/result.h"
 
 #include <array>
+#include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 
 namespace palier::control {
 
 struct ChannelMessage {
-    std::string step;
-    std::string error;
+    std::string step = {};
+    std::string error = {};
+    std::uint64_t number = 0;  // of an order and of its acknowledgement
+    std::string text = {};
 };
 
 /// Both ends, non-blocking. The caller closes them.
 [[nodiscard]] base::Result<std::array<int, 2>> open_channel();
 
 /// False when the other end does not read any more.
-[[nodiscard]] bool tell(int channel, std::string_view step, std::string_view error = {});
+[[nodiscard]] bool tell(int channel, const ChannelMessage& message);
 
 struct Heard {
     std::optional<ChannelMessage> message;

@@ -21,7 +21,7 @@ std::string_view text_of(Health health) {
 }
 
 std::uint32_t ServerState::in_flight() const {
-    std::uint32_t sum = 0;
+    std::uint32_t sum = former_in_flight.load(std::memory_order_relaxed);
     for (unsigned worker = 0; worker < workers_; ++worker) {
         sum += counters[worker].in_flight.load(std::memory_order_relaxed);
     }
@@ -30,6 +30,7 @@ std::uint32_t ServerState::in_flight() const {
 
 ServerState::Totals ServerState::totals() const {
     Totals sum;
+    sum.tunnels = former_tunnels.load(std::memory_order_relaxed);
     for (unsigned worker = 0; worker < workers_; ++worker) {
         const WorkerCounters& of_worker = counters[worker];
         sum.ended += of_worker.exchanges.load(std::memory_order_relaxed) -

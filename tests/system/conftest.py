@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from harness import (  # noqa: E402
     BINARY, Authority, Palier, RawBackend, SANITIZED, WebFront, make_ca, make_certificate, server, site, tls_listener)
+from harness.succession import Succession  # noqa: E402
 
 
 def pytest_report_header():
@@ -98,3 +99,25 @@ def secure(start_palier, raw_backend, ca, certs):
         return start_palier(site(servers, **config))
 
     return start
+
+
+@pytest.fixture
+def succession(tmp_path, raw_backend):
+    """Factory: succession(config, **options of Palier); all that serves by the end is ended then."""
+    started: list[Succession] = []
+
+    def start(config, **options) -> Succession:
+        config.setdefault("state_file", "")
+        options.setdefault("name", f"palier{len(started)}" if started else "palier")
+        started.append(Succession(Palier(config, tmp_path, **options)))
+        started[-1].palier.wait_ready()
+        return started[-1]
+
+    yield start
+    failures = []
+    for one in started:
+        try:
+            one.end()
+        except AssertionError as failure:
+            failures.append(str(failure))
+    assert not failures, "\n".join(failures)

@@ -46,7 +46,8 @@ struct Estate {
     std::vector<Sockets> listeners;
     std::string admin_address;
     int admin = -1;
-    int forwarder = -1;  // leads to the first process of a container; see app/forwarder.h
+    std::vector<int> predecessors;  // channels to paliers before, which have clients yet; see last_clients.h
+    int forwarder = -1;             // leads to the first process of a container; see app/forwarder.h
 
     /// As descriptors() of the other side will be put back: without them, in one piece of bytes.
     [[nodiscard]] std::string encoded() const;

@@ -103,7 +103,8 @@ class Overlay {
     [[nodiscard]] base::Result<void> import(std::string_view text);
     /// Writes what was imported, unless there is nothing and never was.
     void keep();
-    /// From now on nothing is written any more: the file is another process's. Changes are in force here all the same.
+    /// From now on nothing is written any more, and nothing ends by itself: both are another process's task, whose
+    /// decisions may still be imported.
     void let_go();
 
   private:

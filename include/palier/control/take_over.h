@@ -12,6 +12,7 @@
 //
 // What goes wrong before "leaving" (the new one says so, dies, or is not ready in time) leaves the old one as it was. Nobody
 // is lost with the new one then, for it accepts nothing before; and where the old one dies first, the new one serves.
+// After "serving" the channel goes on as last_clients.h says.
 //
 // Thread: control only. Owner: of HandOver, the old supervisor, for its whole life; of TakeOver, the new one.
 #pragma once
@@ -36,6 +37,8 @@ class HandOver final : private net::Watcher {
   public:
     /// Until when the new one must be ready, unless told otherwise.
     static constexpr std::uint64_t kReadyMs = 60'000;
+    /// Why one is given up that did not say anything.
+    static constexpr std::string_view kEnded = "it ended before it was ready";
 
     struct Successor {
         std::int32_t pid = 0;  // 0: not to be seen from here, as in another container
@@ -51,8 +54,9 @@ class HandOver final : private net::Watcher {
         std::function<void(const Successor&)> announce;
         /// The other one serves.
         std::function<void(const Successor&)> leave;
-        /// The control socket's path is the other's too, or it died after all.
-        std::function<void()> left;
+        /// The control socket's path is the other's too, and `channel` leads to it and is the callee's; or it died
+        /// after all, and there is none: -1.
+        std::function<void(int channel)> left;
     };
 
     HandOver(net::Loop& loop, CommandTable& commands, std::string version, Hooks hooks);
@@ -73,6 +77,10 @@ class HandOver final : private net::Watcher {
 
     /// The new one's deadline, from now on.
     void expect_within(std::uint64_t ms);
+    /// The new one's process has ended: what it said before counts.
+    void hear_last() {
+        if (under_way()) on_events(0);
+    }
     /// Forgets the new one, which learns `why`.
     void give_up(std::string_view why);
 
@@ -83,7 +91,7 @@ class HandOver final : private net::Watcher {
     [[nodiscard]] std::string refusal(const Request& request) const;
     void on_events(std::uint32_t ready) override;
     void on_ready();
-    void on_left();
+    void on_left(bool serves);
     void on_late();
     void close_channel();
 
@@ -118,8 +126,8 @@ class TakeOver {
 
     /// Everything is prepared. Fails with the old one's reason for serving on.
     [[nodiscard]] base::Result<Outcome> ready();
-    /// Clients are served, and the control socket is in its place.
-    void serving();
+    /// Clients are served, and the control socket is in its place. The channel to the old one is the caller's now.
+    [[nodiscard]] int serving();
     /// Tells the old one what it is spared.
     void failed(std::string_view why);
 

@@ -47,6 +47,7 @@ struct ServerState {
           counters(std::make_unique<WorkerCounters[]>(workers)),
           workers_(workers) {}
 
+    /// Exchanges, tunnels among them, and those of the palier before this one.
     [[nodiscard]] std::uint32_t in_flight() const;
     struct Totals {
         std::uint64_t ended = 0;     // exchanges
@@ -54,7 +55,7 @@ struct ServerState {
         std::uint64_t answers = 0;
         std::uint64_t response_us = 0;  // of all answers together
         std::uint32_t connections = 0;  // open now
-        std::uint32_t tunnels = 0;      // open now
+        std::uint32_t tunnels = 0;      // open now, those of the palier before this one too
     };
     /// Over all workers, which may count on meanwhile.
     [[nodiscard]] Totals totals() const;
@@ -90,6 +91,10 @@ struct ServerState {
     std::atomic<std::uint64_t> complained_ms{0};
 
     std::atomic<std::uint64_t> slow_start_from_ms{0};  // monotonic; 0: at full weight
+
+    // What the palier before this one, which ends, still has with it; written by the control thread alone.
+    std::atomic<std::uint32_t> former_in_flight{0};
+    std::atomic<std::uint32_t> former_tunnels{0};
 
     // Kept only for servers with max_connections: exchanges in flight over all workers, and whose turn the
     // place is that was freed last (worker + 1; 0: anyone's), for as long as that worker may take to notice.

@@ -26,6 +26,7 @@ Estate a_rich_one() {
     estate.admin_address = "127.0.0.1:9901";
     estate.admin = 13;
     estate.forwarder = 14;
+    estate.predecessors = {15, 16};
     return estate;
 }
 
@@ -49,8 +50,8 @@ std::string with(std::string_view bytes, const char* key, const nlohmann::json& 
 
 TEST_CASE("an estate arrives as it was given, whatever the descriptors' numbers have become") {
     const Estate given = a_rich_one();
-    CHECK(given.descriptors() == std::vector{13, 14, 10, 11, 12});
-    const auto taken = Estate::decoded(given.encoded(), std::vector{3, 4, 5, 6, 7});
+    CHECK(given.descriptors() == std::vector{13, 14, 15, 16, 10, 11, 12});
+    const auto taken = Estate::decoded(given.encoded(), std::vector{3, 4, 5, 6, 7, 8, 9});
     REQUIRE(taken);
     CHECK(taken->version == given.version);
     CHECK(taken->generation == given.generation);
@@ -61,10 +62,11 @@ TEST_CASE("an estate arrives as it was given, whatever the descriptors' numbers 
     CHECK(taken->admin_address == given.admin_address);
     CHECK(taken->admin == 3);
     CHECK(taken->forwarder == 4);
+    CHECK(taken->predecessors == std::vector{5, 6});
     REQUIRE(taken->listeners.size() == 2);
     CHECK(taken->listeners[0].key == "0.0.0.0:80");
-    CHECK(taken->listeners[0].descriptors == std::vector{5, 6});
-    CHECK(taken->listeners[1].descriptors == std::vector{7});
+    CHECK(taken->listeners[0].descriptors == std::vector{7, 8});
+    CHECK(taken->listeners[1].descriptors == std::vector{9});
 }
 
 TEST_CASE("an estate without an admin address, listeners or keys arrives too") {
@@ -74,12 +76,13 @@ TEST_CASE("an estate without an admin address, listeners or keys arrives too") {
     REQUIRE(taken);
     CHECK(taken->admin == -1);
     CHECK(taken->forwarder == -1);
+    CHECK(taken->predecessors.empty());
     CHECK(taken->descriptors().empty());
 }
 
 TEST_CASE("too few descriptors, or too many, are no estate") {
     const std::string bytes = a_rich_one().encoded();
-    for (const std::size_t count : {0U, 1U, 2U, 4U, 6U}) {
+    for (const std::size_t count : {0U, 1U, 2U, 4U, 6U, 8U}) {
         CAPTURE(count);
         CHECK_FALSE(Estate::decoded(bytes, std::vector<int>(count, 3)));
     }
@@ -89,7 +92,7 @@ TEST_CASE("too few descriptors, or too many, are no estate") {
 
 TEST_CASE("another version's estate: unknown keys are passed over, missing ones mean what they did before") {
     const std::string bytes = a_rich_one().encoded();
-    const std::vector came{3, 4, 5, 6, 7};
+    const std::vector came{3, 4, 5, 6, 7, 8, 9};
     CHECK(Estate::decoded(with(bytes, "colour", "red"), came));
     for (const char* key :
          {"generation", "ticket_keys", "overlay", "servers", "held_by_passive", "admin_address"}) {
@@ -105,7 +108,7 @@ TEST_CASE("another version's estate: unknown keys are passed over, missing ones 
 
 TEST_CASE("what is no estate is refused in words, wherever it is cut") {
     const std::string bytes = a_rich_one().encoded();
-    const std::vector came{3, 4, 5, 6, 7};
+    const std::vector came{3, 4, 5, 6, 7, 8, 9};
     for (std::size_t length = 0; length < bytes.size(); ++length)
         CHECK_FALSE(Estate::decoded(std::string_view(bytes).substr(0, length), came));
     CHECK_FALSE(Estate::decoded("garbage", came));

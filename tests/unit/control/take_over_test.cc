@@ -43,7 +43,11 @@ struct Old {
                             .given_up = [this](const auto&, auto why) { steps.emplace_back(why); },
                             .announce = [this](const auto&) { steps.emplace_back("announced"); },
                             .leave = [this](const auto&) { steps.emplace_back("leaves"); },
-                            .left = [this] { steps.emplace_back("left"); }});
+                            .left =
+                                [this](int channel) {
+                                    steps.emplace_back(channel >= 0 ? "left" : "left without a channel");
+                                    if (channel >= 0) ::close(channel);
+                                }});
         commands.add(hand_over->command());
         commands.add({.name = "change",
                       .usage = "change",
@@ -112,7 +116,7 @@ TEST_CASE("a palier takes over: everything arrives, and the old one leaves in it
         sockets = from->estate().listeners.size();
         if (from->estate().overlay != old.estate.overlay) return;
         leaving = from->ready().value() == TakeOver::Outcome::leaving;
-        from->serving();
+        ::close(from->serving());
     });
     CHECK(sockets == 450);
     CHECK(leaving);
