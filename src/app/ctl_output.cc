@@ -80,6 +80,15 @@ std::string reload_text(const json& result, const Palette& palette) {
     return text + pairs_text(rest, {"generation", "closes", "dry_run"}, palette);
 }
 
+/// A line each. One that is the error itself, which is printed anyway, is told once.
+std::string errors_text(const json& errors, const json& error) {
+    if (errors == json::array({error})) return "";
+    std::string text;
+    for (const json& one : errors)
+        text += brief(one) + '\n';
+    return text;
+}
+
 std::string help_text(const json& result, const Palette& palette) {
     std::string text;
     for (const json& command : list_at(result, "commands"))
@@ -91,6 +100,8 @@ std::string help_text(const json& result, const Palette& palette) {
 }  // namespace
 
 std::string result_text(std::string_view command, const json& result, const Palette& palette) {
+    if (const json& errors = list_at(result, "errors"); !errors.empty())
+        return errors_text(errors, result.value("error", json()));
     json rest = result;
     for (const char* key : {"done", "ok", "error", "warning"})
         rest.erase(key);

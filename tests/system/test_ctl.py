@@ -206,7 +206,11 @@ def test_a_refusal_and_all_that_it_tells(speaker, ctl):
     done = ctl("reload")
     assert done.returncode == 1
     assert done.stderr == "palier ctl: the configuration has mistakes\n"
-    assert "a.toml:1:2: x" in done.stdout and "a.toml:3:4: y" in done.stdout
+    assert done.stdout == "a.toml:1:2: x\na.toml:3:4: y\n"
+    # One that is the refusal itself is told once.
+    speaker.answer("reload", {"error": "a.toml:1:2: x", "errors": ["a.toml:1:2: x"]}, ok=False)
+    done = ctl("reload")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "palier ctl: a.toml:1:2: x\n")
 
 
 def test_certificates(speaker, ctl):
@@ -366,6 +370,7 @@ def test_names_for_completion(completing, tmp_path):
 def test_bash_completes_with_live_names(completing, tmp_path):
     complete = lambda *words: bash_completions(completing.path, *words)  # noqa: E731
     assert complete("palier", "c") == ["check", "ctl"]
+    assert complete("palier", "run", "--") == ["--config", "--workers", "--take-over", "--help"]
     assert complete("palier", "ctl", "no") == ["novel"]
     assert complete("palier", "ctl", "drain", "web/fron") == ["web/front1"]
     assert complete("palier", "ctl", "--json", "drain", "st") == ["static"]

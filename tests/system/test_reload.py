@@ -319,6 +319,26 @@ def test_twenty_reloads_under_load(changing, raw_backend, web_front):
     assert result.failures == 0, result.text
 
 
+def test_a_relative_path_is_the_same_file(raw_backend, certs, ca, tmp_path):
+    made = make_certificate(certs, ["shop.example"], ca)
+    (tmp_path / "page.html").write_text("page")
+    (tmp_path / "ca.pem").write_bytes(made.pem.read_bytes())
+    listener = tls_listener([certs.name], client_ca="ca.pem", client_auth="optional")
+    config = site([server("a", raw_backend(name="a").address, tls=True, ca="ca.pem")], listener=[listener],
+                  control_socket="control.sock", state_file="state.json", log={"access": "./access.log"},
+                  route=[route("web"), route(path="/page", respond={"code": 200, "file": "page.html"})])
+    (tmp_path / "palier.toml").write_text(to_toml(config))
+    child = Child([BINARY, "run", "-c", "palier.toml"], tmp_path, "relative", cwd=tmp_path)
+    try:
+        wait_for(lambda: " serves with " in child.stderr(), "palier", timeout=seconds(10))
+        with Control(tmp_path / "control.sock") as control:
+            nothing = {"added": [], "changed": [], "removed": [], "needs_restart": []}
+            assert control.do("reload dry_run=true")["changes"] == nothing
+            assert control.do("reload")["changes"] == nothing
+    finally:
+        assert child.stop() == 0
+
+
 def test_the_demo_has_no_file_to_load(tmp_path):
     port = free_port()
     child = Child([BINARY, "demo", "--port", port, "--tls-port", 0], tmp_path, "demo",

@@ -5,6 +5,7 @@
 #include "palier/net/listener.h"
 
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 namespace palier::app {
@@ -41,6 +42,26 @@ bool is_open(int descriptor) {
 
 bool is_free(std::uint16_t port) {
     return net::check_free(on(port)).has_value();
+}
+
+bool connects(const base::SocketAddress& address) {
+    const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_storage storage{};
+    const socklen_t length = address.to_sockaddr(storage);
+    const bool connected = ::connect(descriptor, reinterpret_cast<const sockaddr*>(&storage), length) == 0;
+    ::close(descriptor);
+    return connected;
+}
+
+/// How many sockets of this process listen.
+int listening_sockets() {
+    int count = 0;
+    for (int descriptor = 0; descriptor < 1024; ++descriptor) {
+        int listens = 0;
+        socklen_t length = sizeof listens;
+        if (::getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) == 0) count += listens;
+    }
+    return count;
 }
 
 struct Held {
@@ -91,6 +112,35 @@ TEST_CASE("each worker gets a socket of each address, with what is to know of th
     }
     CHECK(lists[0][0].descriptor != lists[1][0].descriptor);
     CHECK(lists[0][1].facts.port == lists[1][1].facts.port);
+}
+
+TEST_CASE("a list says what is given with it") {
+    Held held;
+    const std::uint16_t port = free_port();
+    const auto config = config_of({{on(port)}});
+    REQUIRE(held.change(config));
+    CHECK(held.hand_out(config)[0][0].fresh);
+    const auto more = config_of({{on(0)}, {on(port)}});
+    REQUIRE(held.change(more));
+    const auto lists = held.hand_out(more);
+    for (const auto& list : lists) {
+        CHECK(list[0].fresh);
+        CHECK_FALSE(list[1].fresh);
+    }
+}
+
+TEST_CASE("nobody can connect before the change is made") {
+    Held held;
+    const auto config = config_of({{on(free_port())}, {on(0)}});
+    const int before = listening_sockets();
+    auto plan = held.listening.prepare(config);
+    REQUIRE(plan);
+    CHECK_FALSE(connects(config.listeners[0].addresses[0]));
+    CHECK(listening_sockets() == before);
+    held.listening.commit(std::move(*plan));
+    for (const Listening::Row& row : held.listening.rows())
+        CHECK(connects(row.address));
+    CHECK(listening_sockets() == before + 4);
 }
 
 TEST_CASE("what stays is not touched, also where it is another listener's") {
@@ -167,8 +217,16 @@ TEST_CASE("an address may widen or narrow, though its socket is still ours") {
     REQUIRE(held.change(config_of({{on(port)}})));
     CHECK(held.listening.rows().front().address == on(port));
     REQUIRE(held.change(config_of({{on(port, "0.0.0.0")}})));
-    // Both at once would share connections by chance.
-    CHECK_FALSE(held.change(config_of({{on(port, "0.0.0.0"), on(port)}})));
+    // Which of both would get a connection is the kernel's choice.
+    const auto both = config_of({{on(port, "0.0.0.0"), on(port)}});
+    CHECK_FALSE(held.change(both));
+    Held fresh;
+    const std::uint16_t other = free_port();
+    const auto failed = fresh.listening.prepare(config_of({{on(other, "0.0.0.0")}, {on(other)}}));
+    REQUIRE_FALSE(failed);
+    CHECK(failed.error().message == "listen on " + on(other).to_string() + ": Address already in use: " +
+                                        on(other, "0.0.0.0").to_string() + " is among ours too");
+    CHECK_FALSE(fresh.listening.check(config_of({{on(other, "0.0.0.0")}, {on(other)}})));
 }
 
 TEST_CASE(

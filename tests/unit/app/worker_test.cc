@@ -152,8 +152,9 @@ struct Site {
     std::optional<Worker> worker;
 };
 
-WorkerListener at(int descriptor, std::size_t index, const std::string& name) {
-    return {descriptor, {.index = index, .name = name, .port = "80", .scheme = "http"}};
+/// Newly given, or the same as before.
+WorkerListener at(int descriptor, std::size_t index, const std::string& name, bool fresh = true) {
+    return {descriptor, fresh, {.index = index, .name = name, .port = "80", .scheme = "http"}};
 }
 
 TEST_CASE("listeners come, stay and go: those that stay keep their connections, those that go say so") {
@@ -176,7 +177,7 @@ TEST_CASE("listeners come, stay and go: those that stay keep their connections, 
     const auto third_address = net::bound_address(third);
     site.configure({"third", "second"});
     site.wait_for([&](Worker::Done done) {
-        site.worker->publish(site.snapshot, {at(third, 0, "third"), at(second, 1, "second")},
+        site.worker->publish(site.snapshot, {at(third, 0, "third"), at(second, 1, "second", false)},
                              std::move(done));
     });
     CHECK(connect_to(first_address).get() < 0);
@@ -203,6 +204,7 @@ TEST_CASE("a listener that changed tells new connections; open ones keep what th
 
     site.configure({"web"});
     listener.facts.index = 0;
+    listener.fresh = false;
     listener.facts.hsts = "X-Made: after\r\n";
     site.wait_for(
         [&](Worker::Done done) { site.worker->publish(site.snapshot, {listener}, std::move(done)); });
@@ -215,6 +217,65 @@ TEST_CASE("a listener that changed tells new connections; open ones keep what th
     CHECK(body_of(old) == "web");
     CHECK_FALSE(says_go(old));
     CHECK(site.connections() == std::map<int, std::size_t>{{descriptor, 2}});
+}
+
+TEST_CASE(
+    "closed for now: connections stay, also when their listener moves, until it leaves; then others open") {
+    Site site({"other", "web"});
+    const int descriptor = listen();
+    const auto address = net::bound_address(descriptor);
+    site.start({at(descriptor, 1, "web")});
+    const Descriptor client = connect_to(address);
+    CHECK(body_of(ask(client)) == "web");
+    const auto publish = [&] {
+        site.wait_for([&](Worker::Done done) { site.worker->publish(site.snapshot, std::move(done)); });
+    };
+    site.wait_for([&](Worker::Done done) { site.worker->close_listeners(std::move(done)); });
+    CHECK(connect_to(address).get() < 0);
+    CHECK(site.connections().empty());
+    CHECK(body_of(ask(client)) == "web");
+    site.configure({"web", "other"});
+    publish();
+    const std::string moved = ask(client);
+    CHECK(body_of(moved) == "web");
+    CHECK_FALSE(says_go(moved));
+
+    const int again = listen();
+    const auto again_address = net::bound_address(again);
+    site.wait_for([&](Worker::Done done) {
+        site.worker->publish(site.snapshot, {at(again, 0, "web")}, std::move(done));
+    });
+    CHECK(body_of(ask(connect_to(again_address))) == "web");
+    CHECK(body_of(ask(client)) == "web");
+
+    site.wait_for([&](Worker::Done done) { site.worker->close_listeners(std::move(done)); });
+    site.configure({"other"});
+    publish();
+    const std::string last = ask(client);
+    CHECK(body_of(last) == "all");
+    CHECK(says_go(last));
+}
+
+TEST_CASE("what it has closed is not its own any more; what it is given after the end is closed") {
+    Site site({"web"});
+    const int descriptor = listen();
+    const auto address = net::bound_address(descriptor);
+    site.start({at(descriptor, 0, "web")});
+    const Descriptor client = connect_to(address);  // for whose sake the worker lives on
+    CHECK(body_of(ask(client)) == "web");
+    site.wait_for([&](Worker::Done done) { site.worker->hand_over(std::chrono::hours(1), std::move(done)); });
+    // The number is somebody else's now.
+    REQUIRE(::fcntl(descriptor, F_GETFD) < 0);
+    const Descriptor other(::fcntl(site.front.get(), F_DUPFD_CLOEXEC, descriptor));
+    REQUIRE(other.get() == descriptor);
+    const int late = listen();
+    site.wait_for([&](Worker::Done done) {
+        site.worker->publish(site.snapshot, {at(descriptor, 0, "web", false), at(late, 0, "web")},
+                             std::move(done));
+    });
+    CHECK(::fcntl(descriptor, F_GETFD) >= 0);
+    CHECK(::fcntl(late, F_GETFD) < 0);
+    CHECK(body_of(ask(client)) == "web");
 }
 
 TEST_CASE("winding down: each answer says so, the listener stays open, and it can be undone") {

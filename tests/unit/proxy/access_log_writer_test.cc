@@ -85,7 +85,7 @@ TEST_CASE("a new file is not for everybody to read") {
     const mode_t before = ::umask(0);
     const auto writer = open_writer(path);
     ::umask(before);
-    struct stat status{};
+    struct stat status {};
     REQUIRE(::stat(path.c_str(), &status) == 0);
     CHECK((status.st_mode & 0777) == 0640);
 }
@@ -186,6 +186,24 @@ TEST_CASE("the end does not wait for a stalled reader") {
     CHECK(arrived > 0);
     check_lines_are_whole(fifo.read());
     CHECK(arrived + lines_reported(events.text(), "dropped, its reader is too slow") == kLines);
+}
+
+TEST_CASE("whoever has it finish does not wait, and can ask whether it has") {
+    const CapturedDescriptor events(STDERR_FILENO);
+    const TempFolder folder;
+    Fifo fifo(folder / "fifo");
+    auto writer = open_writer(fifo.path());
+    {
+        AccessLog log(writer.get(), kJson);
+        write_lines(log, 3000);
+    }
+    const auto start = std::chrono::steady_clock::now();
+    writer->finish();
+    CHECK(std::chrono::steady_clock::now() - start < std::chrono::milliseconds(500));
+    CHECK_FALSE(writer->finished());
+    CHECK(comes_true([&] { return writer->finished(); }));
+    CHECK(std::chrono::steady_clock::now() - start > std::chrono::milliseconds(900));
+    CHECK(fifo.lines_read() > 0);
 }
 
 TEST_CASE("the end writes all that is queued") {
