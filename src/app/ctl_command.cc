@@ -2,12 +2,15 @@
 
 #include "app/commands.h"
 #include "app/ctl_connection.h"
+#include "app/ctl_interrupt.h"
 #include "app/ctl_json.h"
 #include "app/ctl_output.h"
 #include "palier/base/utf8.h"
+#include "palier/config/nearest.h"
 #include "palier/control/command_line.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <expected>
@@ -33,7 +36,9 @@ constexpr std::string_view kUsageText =
     "      --by NAME        who you are, for its log and for those who look at pools\n"
     "  -h, --help           this\n"
     "\n"
-    "`palier ctl help` lists the commands. Exit codes: 0 done, 1 refused or nobody there, 2 usage.\n";
+    "`palier ctl help` lists the commands, `palier ctl help COMMAND` is about one.\n"
+    "Exit codes: 0 done, 1 refused or nobody there, 2 usage. Ctrl-C ends this program, not what it asked "
+    "for.\n";
 
 struct Arguments {
     std::string socket;
@@ -72,14 +77,22 @@ class ArgumentReader {
             } else if (const auto by = value_of("--by", "")) {
                 read.by = *by;
             } else {
-                return std::unexpected(
-                    fmt::format("there is no option {}, or its value is missing", argument));
+                return std::unexpected(fault_of(argument));
             }
         }
         return read;
     }
 
   private:
+    /// Of an option that was not taken.
+    [[nodiscard]] static std::string fault_of(std::string_view argument) {
+        constexpr std::array<std::string_view, 4> kKnown{"--socket", "--json", "--by", "--help"};
+        if (argument == "-s" || argument == "--socket" || argument == "--by")
+            return fmt::format("{} wants a value", argument);
+        return fmt::format("there is no option {}{}", argument,
+                           config::suggestion(argument.substr(0, argument.find('=')), kKnown));
+    }
+
     /// NAME VALUE, NAME=VALUE or, of one letter, -sVALUE.
     [[nodiscard]] std::optional<std::string> value_of(std::string_view name, std::string_view letter) {
         const std::string_view argument = arguments_[at_];
@@ -164,6 +177,7 @@ int converse(const Arguments& arguments, const std::string& line) {
         print(stderr, fmt::format("palier ctl: {}\n", connection.error().message));
         return kRefused;
     }
+    tell_when_interrupted(arguments.words);
     connection->send(line);
     ReplyPrinter printer(arguments.words.front(), arguments.json);
     while (const auto answer = connection->receive()) {

@@ -7,6 +7,8 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <grp.h>
+#include <pwd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,8 +16,20 @@
 namespace palier::app {
 namespace {
 
+std::string user_name(uid_t id) {
+    const passwd* const known = ::getpwuid(id);
+    return known != nullptr ? known->pw_name : std::to_string(id);
+}
+
+std::string group_name(gid_t id) {
+    const group* const known = ::getgrgid(id);
+    return known != nullptr ? known->gr_name : std::to_string(id);
+}
+
 std::string why_not(const std::string& path, const base::Error& error) {
     struct stat found {};
+    const bool there = ::stat(path.c_str(), &found) == 0;
+    if (there && !S_ISSOCK(found.st_mode)) return fmt::format("{} is no socket", path);
     switch (error.code) {
         case ENOENT:
             return fmt::format("there is no {}: does palier run on this machine, with this control_socket?",
@@ -23,11 +37,10 @@ std::string why_not(const std::string& path, const base::Error& error) {
         case ECONNREFUSED:
             return fmt::format("nobody answers on {}: the palier that it belonged to has ended", path);
         case EACCES:
-            if (::stat(path.c_str(), &found) != 0)
-                return fmt::format("{}: you may not enter its folder", path);
+            if (!there) return fmt::format("{}: you may not enter its folder", path);
             return fmt::format(
                 "you may not use {}: it is for user {} and group {} (control_owner, control_group)", path,
-                found.st_uid, found.st_gid);
+                user_name(found.st_uid), group_name(found.st_gid));
         default:
             return error.message;
     }

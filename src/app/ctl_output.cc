@@ -73,7 +73,9 @@ std::string reload_text(const json& result, const Palette& palette) {
             text += palette.paint(fmt::format("{} {}", kind.sign, brief(change)), kind.tone) + '\n';
     }
     for (const json& change : list_at(changes, "needs_restart"))
-        text += palette.paint(fmt::format("! {}: needs a restart", brief(change)), Tone::warning) + '\n';
+        text +=
+            palette.paint(fmt::format("! {}: needs a restart or an upgrade", brief(change)), Tone::warning) +
+            '\n';
     if (text.empty()) text = "nothing changes\n";
     json rest = result;
     rest.erase("changes");
@@ -89,12 +91,46 @@ std::string errors_text(const json& errors, const json& error) {
     return text;
 }
 
+/// Broken at spaces, where lines would be longer than a terminal is wide.
+std::string wrapped(std::string_view text) {
+    constexpr std::size_t kWidth = 80;
+    constexpr std::string_view kIndent = "\n        ";
+    std::string lines;
+    std::size_t column = 0;
+    while (!text.empty()) {
+        const std::string_view word = text.substr(0, text.find(' '));
+        text.remove_prefix(std::min(text.size(), word.size() + 1));
+        const std::size_t width = width_of(word);
+        if (column != 0 && column + 1 + width > kWidth) {
+            lines += kIndent;
+            column = kIndent.size() - 1;
+        } else if (column != 0) {
+            lines += ' ';
+            ++column;
+        }
+        lines += word;
+        column += width;
+    }
+    return lines;
+}
+
 std::string help_text(const json& result, const Palette& palette) {
     std::string text;
     for (const json& command : list_at(result, "commands"))
-        text += fmt::format("{}\n    {}\n", palette.paint(text_at(command, "usage"), Tone::strong),
+        text += fmt::format("{}\n    {}\n", palette.paint(wrapped(text_at(command, "usage")), Tone::strong),
                             text_at(command, "about"));
     return text;
+}
+
+/// Of a decision, or of a roll-out: what it is about, and how that is now.
+std::string outcome_text(std::string_view command, json result, const Palette& palette) {
+    if (command == "only" && result.contains("only") && text_at(result, "only").empty())
+        result["only"] = "off";
+    if (command == "rollout") result.erase("next");  // its last event has told
+    return pairs_text(result,
+                      {"server", "pool", "state", "why", "admin", "drained", "only", "maintenance", "weight",
+                       "in_flight", "tunnels", "updated", "failed", "skipped", "at", "untouched"},
+                      palette);
 }
 
 }  // namespace
@@ -110,7 +146,7 @@ std::string result_text(std::string_view command, const json& result, const Pale
     if (command == "status") return status_text(rest, palette);
     if (rest.contains("changes")) return reload_text(rest, palette);
     if (command == "help") return help_text(rest, palette);
-    return pairs_text(rest, {}, palette);
+    return outcome_text(command, std::move(rest), palette);
 }
 
 }  // namespace palier::app

@@ -87,11 +87,10 @@ std::string rollout_note(const json& pool) {
 
 std::string pool_text(const json& pool, const Palette& palette) {
     std::string notes;
-    if (flag_at(pool, "maintenance")) add_note(notes, "maintenance");
-    if (const std::string only = text_at(pool, "only"); !only.empty()) add_note(notes, "only " + only);
-    if (flag_at(pool, "held_by_passive")) add_note(notes, "held by passive servers until one is enabled");
     for (const json& decision : list_at(pool, "decisions"))
         add_note(notes, decision_text(decision));
+    if (flag_at(pool, "held_by_passive"))
+        add_note(notes, "held by passive servers until an active one is enabled");
     add_note(notes, rollout_note(pool));
     using enum TextTable::Align;
     TextTable table({{.title = "SERVER"},

@@ -25,8 +25,9 @@ std::string unknown_command(std::string_view name, std::span<const Command> comm
 
 std::string unknown_option(std::string_view key, const Command& command) {
     const std::vector<std::string_view> known(command.options.begin(), command.options.end());
-    return fmt::format("{} has no option \"{}\"{}; usage: {}", command.name, key,
-                       config::suggestion(key, known), command.usage);
+    const std::string meant = config::suggestion(key, known);
+    return fmt::format("{} has no option \"{}\"{} usage: {}", command.name, key, meant.empty() ? ";" : meant,
+                       command.usage);
 }
 
 nlohmann::json help_on(std::span<const Command> commands) {
@@ -58,11 +59,15 @@ void CommandTable::add(Command command) {
 
 void CommandTable::add_help() {
     add({.name = "help",
-         .usage = "help",
-         .about = "every command in a line",
+         .usage = "help [COMMAND]",
+         .about = "what every command is for, or one of them",
+         .most_words = 1,
          .options = {},
-         .run = [this](const Request&, const std::shared_ptr<Reply>& reply) {
-             reply->done(help_on(commands_));
+         .run = [this](const Request& request, const std::shared_ptr<Reply>& reply) {
+             if (request.words.empty()) return reply->done(help_on(commands_));
+             const Command* command = find(request.words[0]);
+             if (command == nullptr) return reply->fail(unknown_command(request.words[0], commands_));
+             reply->done(help_on({command, 1}));
          }});
 }
 

@@ -87,15 +87,6 @@ void add_out_and_in(CommandTable& commands, const CommandEnvironment& environmen
                       if (request.words[0] == kSelf) return enable_self(environment, reply);
                       decisions->enable(request, reply);
                   }});
-    commands.add({.name = "stop",
-                  .usage = "stop",
-                  .about = "as SIGTERM: requests in flight may finish",
-                  .options = {},
-                  .changes = true,
-                  .run = [environment](const Request&, const ReplyPtr& reply) {
-                      reply->done({{"stopping", true}});
-                      environment.engine.stop();
-                  }});
 }
 
 void add_decisions(CommandTable& commands, const std::shared_ptr<DecisionCommands>& decisions) {
@@ -138,6 +129,18 @@ void add_decisions(CommandTable& commands, const std::shared_ptr<DecisionCommand
                   .run = running(&DecisionCommands::maintenance)});
 }
 
+void add_stop(CommandTable& commands, const CommandEnvironment& environment) {
+    commands.add({.name = "stop",
+                  .usage = "stop",
+                  .about = "as SIGTERM: requests in flight may finish",
+                  .options = {},
+                  .changes = true,
+                  .run = [environment](const Request&, const ReplyPtr& reply) {
+                      reply->done({{"stopping", true}});
+                      environment.engine.stop();
+                  }});
+}
+
 }  // namespace
 
 void add_commands(CommandTable& commands, const CommandEnvironment& environment) {
@@ -148,6 +151,7 @@ void add_commands(CommandTable& commands, const CommandEnvironment& environment)
     add_telling(commands, environment);
     add_out_and_in(commands, environment, decisions);
     add_decisions(commands, decisions);
+    add_stop(commands, environment);
 }
 
 }  // namespace palier::control

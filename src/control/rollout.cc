@@ -27,7 +27,7 @@ constexpr std::array<std::string_view, 3> kVerbs{"status", "resume", "abort"};
 constexpr std::string_view kUsage =
     "rollout POOL run=\"…\" [undo=\"…\"] [shell=true] [batch=1] [min_available=1] [wait=30s] [timeout=10m] "
     "[warm=\"/path1,/path2\"] [warm_host=…] [warm_timeout=30s] [soak=10s] [tunnels=wait|close] "
-    "[servers=\"front1,front2\"] [reason=…] [by=…], rollout POOL resume|abort|status";
+    "[servers=\"front1,front2\"] [reason=…] [by=…], or rollout POOL resume|abort|status";
 
 /// What is wrong with its words, or with options that these do not take; "": nothing.
 std::string fault_of(const Request& request) {

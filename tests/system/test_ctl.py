@@ -127,11 +127,13 @@ def test_an_argument_cannot_begin_another_line(speaker, ctl):
     assert speaker.lines == []
 
 
-@pytest.mark.parametrize("words", [[], ["--by"], ["-x", "status"], ["--json"], ["status", "--jsn"]])
-def test_usage(words):
+@pytest.mark.parametrize("words, said", [
+    ([], ""), (["--by"], "palier ctl: --by wants a value\n"), (["-x", "status"], "palier ctl: there is no option -x\n"),
+    (["--json"], ""), (["status", "--jsn"], 'palier ctl: there is no option --jsn; did you mean "--json"?\n')])
+def test_usage(words, said):
     done = run_palier("ctl", *words)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "usage: palier ctl [-s SOCKET]" in done.stderr
+    assert done.stderr.startswith(said + "usage: palier ctl [-s SOCKET]")
 
 
 def test_help_of_the_command_line():
@@ -150,8 +152,8 @@ def test_pools(speaker, ctl):
     lines = done.stdout.splitlines()
     assert lines[0] == "web"
     assert lines[-2:] == ["", "web/gone  not configured; weight 5 by uid 0"]
-    assert lines[4:6] == ["", "static  maintenance; only s1; held by passive servers until one is enabled; "
-                              "maintenance by uid 33 since 2026-11-20T23:25:01Z; "
+    assert lines[4:6] == ["", "static  maintenance by uid 33 since 2026-11-20T23:25:01Z; "
+                              "held by passive servers until an active one is enabled; "
                               "roll-out interrupted: s1, step hook; s2, step soak"]
     assert "api  roll-out stopped: a1, step hook: exit status 1" in lines
     assert not re.search(r"[\x00-\x09\x0b-\x1f]", done.stdout)
@@ -194,7 +196,7 @@ def test_reload(speaker, ctl):
                                           "removed": ["route /old"], "needs_restart": ["workers"]},
                               "closes": 12, "dry_run": True, "generation": 4})
     assert ctl("reload", "dry_run=true").stdout.splitlines() == [
-        "+ pool api", "+ server web/front3", "~ listener https", "- route /old", "! workers: needs a restart",
+        "+ pool api", "+ server web/front3", "~ listener https", "- route /old", "! workers: needs a restart or an upgrade",
         "generation  4", "closes      12", "dry run     yes"]
     speaker.answer("reload", {"changes": {"added": [], "changed": [], "removed": []}, "closes": 0})
     assert ctl("reload").stdout.splitlines() == ["nothing changes", "closes  0"]
@@ -244,6 +246,22 @@ def test_events_are_a_line_each(speaker, ctl):
 def test_help_of_the_server(speaker, ctl):
     speaker.answer("help", {"commands": [{"name": "stop", "usage": "stop", "about": "as SIGTERM", "changes": True}]})
     assert ctl("help").stdout == "stop\n    as SIGTERM\n"
+    usage = "long " + " ".join(f"[option{number}=…]" for number in range(12))
+    speaker.answer("help", {"commands": [{"name": "long", "usage": usage, "about": "x"}]})
+    lines = ctl("help", "long").stdout.splitlines()
+    assert speaker.lines[-1] == "help long"
+    assert len(lines) == 4 and all(len(line) <= 80 for line in lines)
+    assert " ".join(line.strip() for line in lines[:-1]) == usage
+
+
+def test_the_answer_to_a_decision(speaker, ctl):
+    speaker.answer("drain", {"admin": "drained", "in_flight": 2, "server": "web/a", "tunnels": 1, "weight": 100})
+    assert [line.split() for line in ctl("drain", "web/a").stdout.splitlines()] == [
+        ["server", "web/a"], ["admin", "drained"], ["weight", "100"], ["in", "flight", "2"], ["tunnels", "1"]]
+    speaker.answer("only", {"pool": "web", "only": ""})
+    assert [line.split() for line in ctl("only", "web", "off").stdout.splitlines()] == [["pool", "web"], ["only", "off"]]
+    speaker.answer("only", {"error": "no"}, ok=False)
+    assert ctl("only", "web", "off").stdout == ""
 
 
 def test_warnings_go_to_stderr(speaker, ctl):
@@ -291,6 +309,12 @@ def test_no_socket(tmp_path):
     assert "there is no " in done.stderr and "does palier run" in done.stderr
 
 
+def test_what_is_no_socket(tmp_path):
+    (tmp_path / "file").touch()
+    done = run_palier("ctl", "-s", tmp_path / "file", "status")
+    assert (done.returncode, done.stderr) == (1, f"palier ctl: {tmp_path}/file is no socket\n")
+
+
 def test_nobody_answers(tmp_path):
     with socket.socket(socket.AF_UNIX) as stale:
         stale.bind(str(tmp_path / "stale.sock"))
@@ -310,7 +334,7 @@ def test_no_permission():
             done = subprocess.run([str(BINARY), "ctl", "-s", path, "status"], capture_output=True, text=True,
                                   user=65534, group=65534, extra_groups=[], timeout=seconds(10))
     assert done.returncode == 1
-    assert f"you may not use {path}: it is for user 0 and group 0" in done.stderr
+    assert f"you may not use {path}: it is for user root and group root" in done.stderr
 
 
 def test_a_connection_that_is_cut(speaker, ctl):
@@ -331,6 +355,18 @@ def test_sigint_ends_it(speaker, tmp_path):
     child = Child([BINARY, "ctl", "-s", speaker.path, "events"], tmp_path, "ctl")
     wait_for(lambda: child.stdout() == "following\n", "the first event")
     assert child.stop(signal.SIGINT) == -signal.SIGINT
+    assert child.stderr() == ""
+
+
+@pytest.mark.parametrize("words, outcome", [
+    (["rollout", "web", "run=x"], "the roll-out goes on: `rollout web status` tells of it, `rollout web abort` ends it"),
+    (["upgrade"], "the upgrade goes on")])
+def test_sigint_says_what_goes_on(speaker, tmp_path, words, outcome):
+    speaker.answer(words[0], b'{"event":"following"}\n')
+    child = Child([BINARY, "ctl", "-s", speaker.path, *words], tmp_path, "ctl")
+    wait_for(lambda: child.stdout() == "following\n", "the first event")
+    assert child.stop(signal.SIGINT) == -signal.SIGINT
+    assert child.stderr() == f"\npalier ctl: interrupted; {outcome}\n"
 
 
 # Completion

@@ -1,12 +1,13 @@
 """drain, disable and enable: nothing new reaches a server once the reply has come, nothing under way is lost."""
 
 import asyncio
+import signal
 import threading
 
 import pytest
 import websockets
 from harness import (
-    H2loadResult, Held, Wrk, duration, h2load, response, seconds, server, site, wait_for, websocket_echo,
+    BINARY, Child, H2loadResult, Held, Wrk, duration, h2load, response, seconds, server, site, wait_for, websocket_echo,
     websocket_server)
 from harness.h2_client import h2_site
 from harness.probed_front import QUICK, ProbedFront, wait_all_up, wait_change
@@ -77,6 +78,23 @@ def test_a_wait_tells_of_what_is_in_flight(raw_backend, start_palier):
     assert {client.read_response().body for client in clients} == {b"finished", b"b"}
     for client in clients:
         client.close()
+
+
+def test_a_wait_that_is_interrupted_leaves_the_server_drained(raw_backend, start_palier, tmp_path):
+    held = Held()
+    backend = raw_backend(handler=held)
+    palier = start_palier(site([server("a", backend.address)]))
+    with palier.connect() as client, palier.control() as control:
+        client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_for(lambda: backend.served == 1, "the request at a")
+        child = Child([BINARY, "ctl", "-s", palier.control_path, "drain", "web/a", "wait=30s"], tmp_path, "ctl")
+        wait_for(lambda: child.stdout() == "draining: in flight 1, tunnels 0\n", "the first event")
+        assert child.stop(signal.SIGINT) == -signal.SIGINT
+        assert child.stderr().endswith("\npalier ctl: interrupted; web/a stays drained\n")
+        (row,) = control.do("pools web")["pools"][0]["servers"]
+        assert (row["admin"], row["in_flight"]) == ("drained", 1)
+        held.release.set()
+        assert client.read_response().body == b"finished"
 
 
 @pytest.mark.parametrize("tunnels", ["wait", "close"])

@@ -90,7 +90,7 @@ class CommandTable {
 
     /// A later one of the same name takes the former's place.
     void add(Command command);
-    /// The command `help`: the name, usage and purpose of every command.
+    /// The command `help`: the name, usage and purpose of every command, or of the one that is named.
     void add_help();
     /// `events` is told of every command that changes something, when it is about to run:
     /// {"event":"command","line":"drain web/front1","uid":0,"pid":4711,"by":"anna"}

@@ -49,7 +49,7 @@ TEST_CASE("requests are checked before a command sees them") {
     CHECK(told.error_of("drian web/a") == "there is no command \"drian\"; did you mean \"drain\"?");
     CHECK(told.error_of("xyzzy") == "there is no command \"xyzzy\"; see help");
     CHECK(told.error_of("drain web/a wiat=3s") ==
-          "drain has no option \"wiat\"; did you mean \"wait\"?; usage: drain POOL/SERVER [wait=30s]");
+          "drain has no option \"wiat\"; did you mean \"wait\"? usage: drain POOL/SERVER [wait=30s]");
     CHECK(told.error_of("drain") == "usage: drain POOL/SERVER [wait=30s]");
     CHECK(told.error_of("drain a b c") == "usage: drain POOL/SERVER [wait=30s]");
     CHECK(told.drained == 0);
@@ -127,6 +127,10 @@ TEST_CASE("help tells every command, and a later command of the same name replac
     CHECK(std::ranges::count_if(commands, [](const json& one) {
               return one["name"] == "drain" && one["changes"] == true;
           }) == 1);
+    const auto of_one = control.answers_to("help echo\nhelp ehco\n");
+    REQUIRE(of_one.size() == 2);
+    CHECK(of_one[0]["commands"] == json::array({commands[0]}));
+    CHECK(of_one[1]["error"] == "there is no command \"ehco\"; did you mean \"echo\"?");
 }
 
 }  // namespace
