@@ -46,6 +46,8 @@ class Gates {
     /// to go. To be called for each new configuration, after take() where there is another list.
     void follow(const config::Config& config);
     void set_max_connections(std::size_t most);
+    /// Accepts nobody for a while, and then as long as it is full() or short of memory.
+    void pause(std::string_view why);
 
     /// Accepts all that wait and closes, until the next list. Their connections stay as they are.
     void shut();
@@ -62,8 +64,9 @@ class Gates {
 
     void let_go(std::unique_ptr<Gate> gate);
     void end();
-    [[nodiscard]] bool full() const { return core_.connection_count >= max_connections_; }
-    void pause(std::string_view why);
+    [[nodiscard]] bool full() const {
+        return core_.short_of_memory || core_.connection_count >= max_connections_;
+    }
     void resume();
 
     net::Loop& loop_;

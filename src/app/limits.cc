@@ -1,6 +1,9 @@
 #include "app/limits.h"
 
+#include "app/cgroup.h"
+
 #include <algorithm>
+#include <cmath>
 
 #include <malloc.h>
 #include <sched.h>
@@ -17,8 +20,10 @@ constexpr int kLargeBlock = 64 * 1024;  // bytes: the largest that base::BufferC
 
 unsigned usable_cpus() {
     cpu_set_t cpus;
-    if (sched_getaffinity(0, sizeof cpus, &cpus) != 0) return 1;
-    return static_cast<unsigned>(std::max(1, CPU_COUNT(&cpus)));
+    const int scheduled = sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
+    // One and a half are two workers: of one alone, a half would stand idle.
+    const double quota = std::ceil(Cgroup().cpu_quota().value_or(scheduled));
+    return static_cast<unsigned>(std::clamp(quota, 1.0, static_cast<double>(std::max(1, scheduled))));
 }
 
 std::size_t raise_descriptor_limit() {

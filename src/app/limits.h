@@ -7,7 +7,7 @@
 
 namespace palier::app {
 
-/// CPUs that this process may be scheduled on, at least 1.
+/// CPUs that this process may be scheduled on, and no more than its control groups grant it the time of; at least 1.
 [[nodiscard]] unsigned usable_cpus();
 
 /// Raises the soft limit of file descriptors to the hard one and returns it.

@@ -45,6 +45,7 @@ Supervisor::Supervisor(config::Config config, Source source, std::optional<contr
       change_timer_(base::Timer::calling<&Supervisor::on_change_timer>(this)),
       listening_(worker_count_),
       team_(mailbox_),
+      memory_guard_(loop_, [this](Pressure pressure) { team_.relieve(pressure); }),
       events_(loop_),
       reload_(mailbox_, *this, events_),
       rollouts_(*this, overlay_, events_, loop_),
@@ -172,6 +173,7 @@ base::Result<void> Supervisor::serve() {
                                            config_->pools.size(), config_->routes.size());
     base::log_info("palier {} serves with {}", PALIER_VERSION, extent);
     loop_.timers().arm(look_timer_, loop_.now_ms() + kLookMs);
+    memory_guard_.limit_to(config_->limits.memory);
     stepped_in();
     if (early_stop_) {
         begin_stop(*early_stop_);

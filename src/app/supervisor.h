@@ -8,6 +8,7 @@
 #pragma once
 
 #include "app/listening.h"
+#include "app/memory_guard.h"
 #include "app/notify.h"
 #include "app/upgrade.h"
 #include "app/worker_team.h"
@@ -105,6 +106,7 @@ class Supervisor final : private control::Engine, private control::Reload::Subje
     [[nodiscard]] bool self_drained() const override { return self_drained_; }
     void stop() override;
     [[nodiscard]] unsigned workers() const override { return worker_count_; }
+    [[nodiscard]] control::MemoryUse memory() const override;
     [[nodiscard]] std::uint64_t started_ms() const override { return started_ms_; }
 
     [[nodiscard]] std::string_view obstacle_to_change() const;
@@ -167,6 +169,7 @@ class Supervisor final : private control::Engine, private control::Reload::Subje
     Listening listening_;
     std::optional<Listening::Plan> plan_;  // to be put in force once another palier has let go
     WorkerTeam team_;
+    MemoryGuard memory_guard_;
     std::uint16_t port_ = 0;
 
     bool stopping_ = false;

@@ -45,6 +45,14 @@ void Supervisor::doubt_health(const pool::ServerState& server) {
     monitor_.doubt(server);
 }
 
+control::MemoryUse Supervisor::memory() const {
+    const auto memory = memory_guard_.memory().value_or(Cgroup::Memory{});
+    return {.used = memory.used,
+            .limit = memory.limit,
+            .pressure = text_of(memory_guard_.pressure()),
+            .shortages = memory_guard_.shortages()};
+}
+
 void Supervisor::stop() {
     begin_stop(config_->shutdown_grace);
 }

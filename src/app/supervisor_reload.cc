@@ -180,6 +180,7 @@ void Supervisor::put_in_force() {
         team_.publish(snapshot, std::move(done));
     }
     team_.limit_clients(most_clients());
+    memory_guard_.limit_to(config_->limits.memory);
     set_log_level();
     if (next->new_log) switch_log(std::move(next->log_writer));
     if (next->new_admin) {

@@ -15,6 +15,9 @@ constexpr int kStopTurns = 4;  // for closing handles to be closed
 // In one turn; each may cost a few system calls.
 constexpr std::size_t kVisitsPerTurn = 64;
 constexpr std::size_t kClosesPerTurn = 64;
+// Of the connections, for want of memory, at each look: a quarter, and some.
+constexpr std::size_t kSparedPart = 4;
+constexpr std::size_t kSparedLeast = 16;
 
 }  // namespace
 
@@ -117,7 +120,11 @@ void Worker::close_connections(std::shared_ptr<pool::ServerState> server, bool t
 
 void Worker::report(std::function<void(control::Traffic)> take) {
     mailbox_.post([this, take = std::move(take)] {
-        take({.connections = core_.connection_count, .exchanges = core_.exchanges, .tunnels = core_.tunnels});
+        take({.connections = core_.connection_count,
+              .exchanges = core_.exchanges,
+              .tunnels = core_.tunnels,
+              .spared = spared_,
+              .refused = core_.refused});
     });
 }
 
@@ -127,7 +134,8 @@ void Worker::report_listeners(std::function<void(std::map<int, std::size_t>)> ta
 
 void Worker::wind_down(bool on, Done done) {
     mailbox_.post([this, on, done = std::move(done)]() mutable {
-        core_.leaving = on || ending_;
+        winding_down_ = on;
+        set_leaving();
         if (on) visit_all([](proxy::ClientConnection& connection) { connection.tell_to_go(); });
         if (done) done();
     });
@@ -146,20 +154,56 @@ void Worker::stop(std::chrono::milliseconds grace) {
 
 void Worker::begin_hand_over(std::chrono::milliseconds grace) {
     gates_.close();
-    core_.leaving = ending_ = true;
+    ending_ = true;
+    set_leaving();
     visit_all([](proxy::ClientConnection& connection) { connection.tell_to_go(); });
     loop_.timers().arm(grace_timer_, loop_.now_ms() + static_cast<std::uint64_t>(grace.count()));
 }
 
 void Worker::begin_stop(std::chrono::milliseconds grace) {
     gates_.drain();
-    core_.stopping = core_.leaving = ending_ = true;
+    core_.stopping = ending_ = true;
+    set_leaving();
     loop_.timers().arm(idle_timer_, loop_.now_ms() + kIdleGraceMs);
     if (grace.count() <= 0) {
         cut_all();
     } else {
         loop_.timers().arm(grace_timer_, loop_.now_ms() + static_cast<std::uint64_t>(grace.count()));
     }
+}
+
+void Worker::set_leaving() {
+    core_.leaving = winding_down_ || ending_ || pressure_ != Pressure::none;
+}
+
+void Worker::relieve(Pressure pressure) {
+    mailbox_.post([this, pressure] {
+        pressure_ = pressure;
+        set_leaving();
+        core_.short_of_memory = pressure == Pressure::hard;
+        if (core_.short_of_memory) gates_.pause("memory is short");
+        if (pressure != Pressure::none) close_idle();
+    });
+}
+
+/// Some of them, the ones first that were not looked at for longest, and at most once at a time.
+void Worker::close_idle() {
+    core_.pools.close_idle();
+    if (std::exchange(closing_idle_, true)) return;
+    std::size_t most = core_.connection_count / kSparedPart + kSparedLeast;
+    chores_.add([this, left = core_.connection_count, most]() mutable {
+        for (std::size_t visits = 0; left > 0 && most > 0 && visits < kVisitsPerTurn; ++visits, --left) {
+            proxy::ClientConnection* connection = core_.connections.pop_front();
+            if (connection == nullptr) break;
+            core_.connections.push_back(*connection);
+            if (connection->busy()) continue;
+            connection->wind_down();
+            ++spared_;
+            --most;
+        }
+        closing_idle_ = left > 0 && most > 0 && core_.connections.front() != nullptr;
+        return !closing_idle_;
+    });
 }
 
 /// Each connection goes to the end of the list as it is visited, so that it does not matter which of them end and begin

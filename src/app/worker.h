@@ -9,6 +9,7 @@
 
 #include "app/chores.h"
 #include "app/gates.h"
+#include "app/memory_guard.h"
 #include "palier/control/engine.h"
 #include "palier/net/loop.h"
 #include "palier/net/mailbox.h"
@@ -67,6 +68,10 @@ class Worker final : private net::TurnObserver {
     /// While `on`, every response tells its client to go, and HTTP/2 clients get a GOAWAY; the listening sockets stay
     /// open.
     void wind_down(bool on, Done done = {});
+    /// Memory is short, or no longer: closes idle connections and lets nobody in, as MemoryGuard says. To be repeated
+    /// while it is; each time some of the idle ones are closed.
+    void relieve(Pressure pressure);
+
     /// Another process has the listening sockets: closes them without accepting what waits, and tells clients to go. An
     /// idle HTTP/1 client, who could not be told, stays until its next request or timeouts.client_idle, so that none
     /// meets a reset. After `grace` tunnels and exchanges are cut. Ends with the last connection.
@@ -79,6 +84,8 @@ class Worker final : private net::TurnObserver {
     void on_turn_end() override;
     void begin_hand_over(std::chrono::milliseconds grace);
     void begin_stop(std::chrono::milliseconds grace);
+    void set_leaving();
+    void close_idle();
     void visit_all(void (*visit)(proxy::ClientConnection&));
     void on_idle_timer();
     void on_grace_over();
@@ -91,7 +98,11 @@ class Worker final : private net::TurnObserver {
     proxy::WorkerCore core_;
     Gates gates_;
     Chores chores_;
+    bool winding_down_ = false;
     bool ending_ = false;      // with the last connection
+    Pressure pressure_ = Pressure::none;
+    bool closing_idle_ = false;
+    std::uint64_t spared_ = 0;  // idle connections that were closed for want of memory
     bool grace_over_ = false;  // of a hand-over
     base::Timer log_timer_;
     base::Timer idle_timer_;

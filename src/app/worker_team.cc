@@ -81,6 +81,8 @@ void WorkerTeam::ask_traffic(std::function<void(const control::Traffic&)> answer
             sum->value.connections += one.connections;
             sum->value.exchanges += one.exchanges;
             sum->value.tunnels += one.tunnels;
+            sum->value.spared += one.spared;
+            sum->value.refused += one.refused;
         });
     }
 }
@@ -124,6 +126,11 @@ void WorkerTeam::hand_over(std::chrono::milliseconds grace, Done done) {
     const auto held = barrier(std::move(done));
     for (auto& worker : workers_)
         worker->hand_over(grace, [held] {});
+}
+
+void WorkerTeam::relieve(Pressure pressure) {
+    for (auto& worker : workers_)
+        worker->relieve(pressure);
 }
 
 void WorkerTeam::stop(std::chrono::milliseconds grace) {

@@ -58,6 +58,7 @@ class WorkerTeam {
     void log_to(proxy::AccessLogWriter* writer, Done done);
     /// As Worker::hand_over() and Worker::stop() have it.
     void hand_over(std::chrono::milliseconds grace, Done done);
+    void relieve(Pressure pressure);
     void stop(std::chrono::milliseconds grace);
 
   private:

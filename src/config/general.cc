@@ -13,6 +13,8 @@ namespace {
 
 constexpr std::uint32_t kMostWorkers = 256;
 constexpr std::uint32_t kMostConnections = 100'000'000;
+constexpr std::uint64_t kLeastMemory = std::uint64_t{16} << 20;
+constexpr std::uint64_t kMostMemory = std::uint64_t{1} << 50;
 constexpr Range<Duration> kTimeout{Duration(1), kLongest};
 
 constexpr std::array<Choice<LogLevel>, 4> kLogLevels{{{"debug", LogLevel::debug},
@@ -72,6 +74,26 @@ void read_trusted_proxies(TableReader& table, std::vector<base::Cidr>& trusted) 
     }
 }
 
+void read_memory_limit(TableReader& table, MemoryLimit& limit) {
+    const Node* text = table.find("memory");
+    if (text == nullptr || text->broken) return;
+    const std::string word = text->kind == Node::Kind::string ? text->string : "";
+    if (word == "auto") {
+        limit.kind = MemoryLimit::Kind::automatic;
+    } else if (word == "off") {
+        limit.kind = MemoryLimit::Kind::off;
+    } else if (const auto bytes = parse_size(word);
+               bytes && *bytes >= kLeastMemory && *bytes <= kMostMemory) {
+        limit = {.kind = MemoryLimit::Kind::size, .bytes = *bytes};
+    } else {
+        const std::string found = text->kind == Node::Kind::string ? fmt::format(", not \"{}\"", word) : "";
+        table.mistakes().add(
+            text->place(),
+            fmt::format("\"limits.memory\" must be \"auto\", \"off\" or a size of \"{}\" or more{}",
+                        size_to_text(kLeastMemory), found));
+    }
+}
+
 void read_limits(TableReader& root, Config& config) {
     auto table = root.table("limits");
     if (!table) return;
@@ -81,6 +103,7 @@ void read_limits(TableReader& root, Config& config) {
     table->read_size("body", limits.body, {0, std::uint64_t{1} << 60});
     table->read<std::uint32_t>("connections", limits.connections, {0, kMostConnections});
     table->read<std::uint32_t>("streams", limits.streams, {1, 1000});
+    read_memory_limit(*table, limits.memory);
     // By TOML's rules, trusted_proxies belongs to the table above it. A file that lists it after the limits
     // means what it says all the same.
     if (table->find("trusted_proxies") != nullptr && root.find("trusted_proxies") != nullptr) {

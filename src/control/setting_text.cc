@@ -64,6 +64,18 @@ std::string setting_text(config::Duration value) {
     return config::to_text(value);
 }
 
+std::string setting_text(const config::MemoryLimit& value) {
+    switch (value.kind) {
+        case config::MemoryLimit::Kind::automatic:
+            return "auto";
+        case config::MemoryLimit::Kind::size:
+            return config::size_to_text(value.bytes);
+        case config::MemoryLimit::Kind::off:
+            return "off";
+    }
+    return "";
+}
+
 std::string setting_text(config::LogLevel value) {
     return name_of(value, std::to_array<std::string_view>({"debug", "info", "warning", "error"}));
 }

@@ -20,6 +20,7 @@ namespace palier::control {
 [[nodiscard]] std::string setting_text(const std::vector<base::SocketAddress>& values);
 [[nodiscard]] std::string setting_text(const std::vector<base::Cidr>& values);
 [[nodiscard]] std::string setting_text(config::Duration value);
+[[nodiscard]] std::string setting_text(const config::MemoryLimit& value);
 [[nodiscard]] std::string setting_text(config::LogLevel value);
 [[nodiscard]] std::string setting_text(config::LogFormat value);
 [[nodiscard]] std::string setting_text(config::ProxyProtocol value);

@@ -127,6 +127,15 @@ json describe(const tls::ListedCertificate& certificate) {
             {"days_left", (certificate.not_after - now_ms / kSecond) / kDay}};
 }
 
+json describe(const MemoryUse& memory, const Traffic& traffic) {
+    return {{"used", memory.used},
+            {"limit", memory.limit},
+            {"pressure", memory.pressure},
+            {"shortages", memory.shortages},
+            {"closed_idle", traffic.spared},
+            {"refused", traffic.refused}};
+}
+
 }  // namespace
 
 void tell_status(const CommandEnvironment& environment, const std::shared_ptr<Reply>& reply) {
@@ -142,6 +151,7 @@ void tell_status(const CommandEnvironment& environment, const std::shared_ptr<Re
                      {"connections", traffic.connections},
                      {"exchanges", traffic.exchanges},
                      {"tunnels", traffic.tunnels},
+                     {"memory", describe(engine.memory(), traffic)},
                      {"drained", engine.self_drained()},
                      {"ready", obstacles.empty()},
                      {"obstacles", obstacles},

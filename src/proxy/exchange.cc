@@ -119,7 +119,7 @@ void Exchange::begin_refused(ClientStream& client, std::uint16_t status, Termina
 void Exchange::start() {
     if (refused_status_ != 0) {
         leave_pool();
-        answer_error(refused_status_, reason_);
+        answer_error(refused_status_, reason_, reason_ == Termination::no_memory);
         return;
     }
     if (route_ == nullptr) {

@@ -80,6 +80,12 @@ void Exchange::take_head(const http::RequestHead& head) {
         refused_status_ = 413;
         reason_ = Termination::body_too_large;
     }
+    if (core_.short_of_memory) [[unlikely]] {
+        ++core_.refused;
+        client_keep_alive_ = false;
+        refused_status_ = 503;
+        reason_ = Termination::no_memory;
+    }
 }
 
 /// What an HTTP/1.0 request that names no host is given: servers of HTTP/1.1 want one.

@@ -39,12 +39,25 @@ struct TimeoutsConfig {
     friend bool operator==(const TimeoutsConfig&, const TimeoutsConfig&) = default;
 };
 
+/// Memory that palier may have.
+struct MemoryLimit {
+    enum class Kind : std::uint8_t {
+        automatic,  // what the control groups of the process grant
+        size,
+        off,
+    } kind = Kind::automatic;
+    std::uint64_t bytes = 0;  // of a size
+
+    friend bool operator==(const MemoryLimit&, const MemoryLimit&) = default;
+};
+
 struct LimitsConfig {
     std::uint64_t header_size = 32 * 1024;  // bytes of a request or response head
     std::uint32_t headers = 128;            // fields
     std::uint64_t body = 0;                 // bytes of a request body; 0: no limit
     std::uint32_t connections = 0;          // clients; 0: what the file-descriptor limit allows
     std::uint32_t streams = 100;            // of one HTTP/2 connection, at a time
+    MemoryLimit memory;
 
     friend bool operator==(const LimitsConfig&, const LimitsConfig&) = default;
 };

@@ -19,6 +19,17 @@ struct Traffic {
     std::uint64_t connections = 0;  // of clients
     std::uint64_t exchanges = 0;    // in flight, tunnels among them
     std::uint64_t tunnels = 0;
+    // For want of memory, since the start.
+    std::uint64_t spared = 0;   // idle connections that were closed
+    std::uint64_t refused = 0;  // requests
+};
+
+/// How much memory is used, in bytes, of what may be.
+struct MemoryUse {
+    std::uint64_t used = 0;
+    std::uint64_t limit = 0;  // 0: none, and nobody looks how much is used
+    std::string_view pressure;
+    std::uint64_t shortages = 0;  // since the start
 };
 
 class Engine {
@@ -50,6 +61,7 @@ class Engine {
     virtual void stop() = 0;
 
     [[nodiscard]] virtual unsigned workers() const = 0;
+    [[nodiscard]] virtual MemoryUse memory() const = 0;
     [[nodiscard]] virtual std::uint64_t started_ms() const = 0;  // monotonic
 
   protected:

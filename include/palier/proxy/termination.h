@@ -31,6 +31,7 @@ namespace palier::proxy {
     X(no_route, true, client, "no route matches the host and path")                                     \
     X(no_server, true, backend, "the pool had no usable server")                                        \
     X(maintenance, false, ourselves, "an operator has the pool in maintenance")                         \
+    X(no_memory, true, ourselves, "palier had nearly used limits.memory")                               \
     X(queue_timeout, true, backend, "all servers stayed full for as long as a request may wait")        \
     X(connect_failed, true, backend, "the server refused the connection, or could not be reached")      \
     X(connect_timeout, true, backend, "the server did not accept the connection in time")               \

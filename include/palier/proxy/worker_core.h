@@ -96,6 +96,8 @@ class WorkerCore {
     base::RateLimitedLog shortage{10'000};  // of descriptors or ports, when connecting
     bool leaving = false;                   // clients are told to go
     bool stopping = false;                  // … and none may stay idle
+    bool short_of_memory = false;           // requests are answered with 503
+    std::uint64_t refused = 0;              // requests, because of that
     std::size_t exchanges = 0;              // under way
     std::size_t tunnels = 0;                // among them
 

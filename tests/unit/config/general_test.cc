@@ -102,6 +102,23 @@ TEST_CASE("a key of the file below a table is told where it belongs") {
               "t:2:1: unknown key \"log.workers\"; \"workers\" belongs above the first [table] of the file"});
 }
 
+TEST_CASE("a limit of memory is a word or a size") {
+    using Kind = MemoryLimit::Kind;
+    const auto limit = [](const std::string& value) {
+        return config_of("[limits]\nmemory = \"" + value + "\"\n").limits.memory;
+    };
+    CHECK(config_of("").limits.memory.kind == Kind::automatic);
+    CHECK(limit("auto").kind == Kind::automatic);
+    CHECK(limit("off").kind == Kind::off);
+    CHECK(limit("512MiB") == MemoryLimit{.kind = Kind::size, .bytes = std::uint64_t{512} << 20});
+    const std::string must =
+        "t:2:10: \"limits.memory\" must be \"auto\", \"off\" or a size of \"16MiB\" or more";
+    for (const char* value : {"lots", "", "10MiB", "0", "9999999TiB"})
+        CHECK(mistakes_in(std::string("[limits]\nmemory = \"") + value + "\"\n") ==
+              Strings{must + ", not \"" + value + "\""});
+    CHECK(mistakes_in("[limits]\nmemory = 64\n") == Strings{must});
+}
+
 TEST_CASE("trusted proxies may follow the limits") {
     CHECK(
         config_of("[limits]\nheaders = 64\n\ntrusted_proxies = [\"10.0.0.0/8\"]\n").trusted_proxies.size() ==

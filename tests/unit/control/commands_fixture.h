@@ -60,6 +60,7 @@ class FakeEngine final : public Engine {
     [[nodiscard]] bool self_drained() const override { return drained; }
     void stop() override { stopped = true; }
     [[nodiscard]] unsigned workers() const override { return 2; }
+    [[nodiscard]] MemoryUse memory() const override { return {.used = 50, .limit = 100, .pressure = "none"}; }
     [[nodiscard]] std::uint64_t started_ms() const override { return base::monotonic_ms() - 5000; }
 
     std::shared_ptr<const config::Config> config;

@@ -439,6 +439,12 @@ TEST_CASE("status tells what the engine knows, and whether palier is ready") {
     CHECK(status["connections"] == 7);
     CHECK(status["exchanges"] == 3);
     CHECK(status["tunnels"] == 1);
+    CHECK(status["memory"] == json{{"used", 50},
+                                   {"limit", 100},
+                                   {"pressure", "none"},
+                                   {"shortages", 0},
+                                   {"closed_idle", 0},
+                                   {"refused", 0}});
     CHECK(status["ready"] == false);
     CHECK(status["obstacles"] == json{"starting"});
     CHECK(status["config"] == "/etc/palier/palier.toml");

@@ -70,6 +70,7 @@ class FakeEngine final : public control::Engine {
     [[nodiscard]] bool self_drained() const override { return false; }
     void stop() override {}
     [[nodiscard]] unsigned workers() const override { return 1; }
+    [[nodiscard]] control::MemoryUse memory() const override { return {.used = 50, .limit = 100, .pressure = "none"}; }
     [[nodiscard]] std::uint64_t started_ms() const override { return 0; }
 
     void configure(config::Config config) {

@@ -1,0 +1,119 @@
+#include "app/memory_guard.h"
+
+#include "palier/base/log.h"
+#include "palier/config/units.h"
+
+#include <fstream>
+#include <utility>
+
+#include <malloc.h>
+#include <unistd.h>
+
+namespace palier::app {
+namespace {
+
+constexpr std::uint64_t kLookMs = 100;
+constexpr std::uint64_t kCloseLookMs = 10;
+constexpr std::uint64_t kTrimMs = 500;  // between two returns of freed memory, which takes a while
+
+/// Per cent of the limit.
+constexpr std::uint64_t kCloser = 75;
+constexpr std::uint64_t kSoft = 90;
+constexpr std::uint64_t kSoftOver = 85;
+constexpr std::uint64_t kHard = 95;
+constexpr std::uint64_t kHardOver = 90;
+
+bool reaches(Cgroup::Memory memory, std::uint64_t per_cent) {
+    return memory.used >= memory.limit / 100 * per_cent;
+}
+
+/// This process's own memory in bytes, without what it shares with files; proc(5), statm.
+std::uint64_t own_memory() {
+    std::ifstream statm("/proc/self/statm");
+    std::uint64_t size = 0;
+    std::uint64_t resident = 0;
+    std::uint64_t shared = 0;
+    statm >> size >> resident >> shared;
+    return (resident - std::min(resident, shared)) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+MemoryGuard::Measure measure_of(const config::MemoryLimit& limit) {
+    switch (limit.kind) {
+        case config::MemoryLimit::Kind::automatic:
+            return [cgroup = Cgroup()] { return cgroup.memory(); };
+        case config::MemoryLimit::Kind::size:
+            return [bytes = limit.bytes] { return Cgroup::Memory{.limit = bytes, .used = own_memory()}; };
+        case config::MemoryLimit::Kind::off:
+            break;
+    }
+    return nullptr;
+}
+
+}  // namespace
+
+std::string_view text_of(Pressure pressure) {
+    switch (pressure) {
+        case Pressure::none:
+            return "none";
+        case Pressure::soft:
+            return "soft";
+        case Pressure::hard:
+            return "hard";
+    }
+    return "";
+}
+
+Pressure pressure_at(Cgroup::Memory memory, Pressure before) {
+    if (reaches(memory, before == Pressure::hard ? kHardOver : kHard)) return Pressure::hard;
+    if (reaches(memory, before == Pressure::none ? kSoft : kSoftOver)) return Pressure::soft;
+    return Pressure::none;
+}
+
+MemoryGuard::MemoryGuard(net::Loop& loop, Relieve relieve) : loop_(loop), relieve_(std::move(relieve)) {}
+
+void MemoryGuard::limit_to(const config::MemoryLimit& limit) {
+    measure_by(measure_of(limit));
+}
+
+void MemoryGuard::measure_by(Measure measure) {
+    measure_ = std::move(measure);
+    look();
+}
+
+void MemoryGuard::look() {
+    base::TimerWheel::disarm(timer_);
+    memory_ = measure_ ? measure_() : std::nullopt;
+    go_over_to(memory_ ? pressure_at(*memory_, pressure_) : Pressure::none);
+    // A group may get a limit at any time.
+    if (measure_)
+        loop_.timers().arm(timer_,
+                           loop_.now_ms() + (memory_ && reaches(*memory_, kCloser) ? kCloseLookMs : kLookMs));
+}
+
+void MemoryGuard::go_over_to(Pressure next) {
+    const Pressure before = std::exchange(pressure_, next);
+    if (next == Pressure::none && before == Pressure::none) return;
+    if (before == Pressure::none) ++shortages_;
+    if (before != next) {
+        const std::string extent =
+            memory_ ? config::size_to_text(memory_->used) + " of " + config::size_to_text(memory_->limit)
+                    : "no limit";
+        if (next == Pressure::none) {
+            base::log_info("memory: {}; all is as usual again", extent);
+        } else if (next == Pressure::hard) {
+            base::log_error("memory: {}; nobody is let in, and requests are answered with 503", extent);
+        } else if (before == Pressure::hard) {
+            base::log_warning("memory: {}; requests are served again, idle connections are still closed",
+                              extent);
+        } else {
+            base::log_warning("memory: {}; idle connections are closed", extent);
+        }
+    }
+    relieve_(next);
+    if (loop_.now_ms() - trimmed_ms_ >= kTrimMs) {
+        trimmed_ms_ = loop_.now_ms();
+        ::malloc_trim(0);
+    }
+}
+
+}  // namespace palier::app
