@@ -1,59 +1,21 @@
 #include "palier/control/difference.h"
 
-#include "control/setting_text.h"
+#include "control/route_difference.h"
+#include "control/setting_changes.h"
 
-#include <algorithm>
-#include <map>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include <fmt/format.h>
 
 namespace palier::control {
 namespace {
 
-/// Settings that differ, as "retries 2 -> 3, balance …".
-class Changes {
-  public:
-    template <typename T>
-    void compare(std::string_view key, const T& before, const T& after) {
-        if (before == after) return;
-        text_ += fmt::format("{}{} {} -> {}", text_.empty() ? "" : ", ", key, setting_text(before),
-                             setting_text(after));
-    }
-    /// For what is too long to be told.
-    void note(std::string_view key, bool differs) {
-        if (differs) text_ += fmt::format("{}{}", text_.empty() ? "" : ", ", key);
-    }
-
-    /// "SUBJECT: what changed", unless nothing did.
-    void add_to(std::vector<std::string>& changed, std::string_view subject) const {
-        if (!text_.empty()) changed.push_back(fmt::format("{}: {}", subject, text_));
-    }
-
-  private:
-    std::string text_;
-};
-
-/// The settings of a table of their own, each on a line: "timeouts.server 60s -> 30s".
-class Lines {
-  public:
-    Lines(std::vector<std::string>& changed, std::string_view prefix) : changed_(changed), prefix_(prefix) {}
-
-    template <typename T>
-    void compare(std::string_view key, const T& before, const T& after) {
-        if (before == after) return;
-        changed_.push_back(
-            fmt::format("{}{} {} -> {}", prefix_, key, setting_text(before), setting_text(after)));
-    }
-
-  private:
-    std::vector<std::string>& changed_;
-    std::string_view prefix_;
-};
-
 void compare_tls(const config::ListenerConfig& before, const config::ListenerConfig& after,
-                 Changes& changes) {
+                 SettingChanges& changes) {
     changes.compare("tls", before.tls.has_value(), after.tls.has_value());
     if (!before.tls || !after.tls) return;
     const config::ListenerTlsConfig& a = *before.tls;
@@ -70,7 +32,7 @@ void compare_tls(const config::ListenerConfig& before, const config::ListenerCon
 
 void compare_listener(const config::ListenerConfig& before, const config::ListenerConfig& after,
                       Difference& found) {
-    Changes changes;
+    SettingChanges changes;
     changes.compare("address", before.addresses, after.addresses);
     changes.compare("proxy_protocol", before.proxy_protocol, after.proxy_protocol);
     changes.compare("http2", before.http2, after.http2);
@@ -80,7 +42,7 @@ void compare_listener(const config::ListenerConfig& before, const config::Listen
 }
 
 void compare_health(const std::optional<config::HealthConfig>& before,
-                    const std::optional<config::HealthConfig>& after, Changes& changes) {
+                    const std::optional<config::HealthConfig>& after, SettingChanges& changes) {
     changes.compare("health", before.has_value(), after.has_value());
     if (!before || !after || *before == *after) return;
     changes.compare("health.type", before->type, after->type);
@@ -105,7 +67,7 @@ std::string server_name(const std::string& pool, const config::ServerConfig& ser
 
 void compare_server(const std::string& pool, const config::ServerConfig& before,
                     const config::ServerConfig& after, Difference& found) {
-    Changes changes;
+    SettingChanges changes;
     changes.compare("address", before.address(), after.address());
     changes.compare("weight", before.weight, after.weight);
     changes.compare("role", before.role, after.role);
@@ -121,7 +83,8 @@ void compare_server(const std::string& pool, const config::ServerConfig& before,
     changes.add_to(found.changed, server_name(pool, before));
 }
 
-void compare_pool(const config::PoolConfig& before, const config::PoolConfig& after, Changes& changes) {
+void compare_pool(const config::PoolConfig& before, const config::PoolConfig& after,
+                  SettingChanges& changes) {
     changes.compare("prefer_local", before.prefer_local, after.prefer_local);
     changes.compare("failback", before.failback, after.failback);
     changes.compare("retries", before.retries, after.retries);
@@ -189,71 +152,15 @@ void compare_pools(const config::Config& before, const config::Config& after, Di
                 found.removed.push_back(server_name(removed.name, server));
         },
         [&](const Pool& was, const Pool& is) {
-            Changes changes;
+            SettingChanges changes;
             compare_pool(was, is, changes);
             changes.add_to(found.changed, "pool " + is.name);
             compare_servers(was, is, found);
         });
 }
 
-/// What a route is told by: its listeners, hosts and path, which no two routes share.
-std::string route_name(const config::Config& config, const config::RouteConfig& route) {
-    std::string name = "route ";
-    for (std::size_t i = 0; i < route.hosts.size(); ++i)
-        name += (i == 0 ? "" : "|") + route.hosts[i];
-    if (route.exact) name += "=";
-    name += route.path;
-    for (std::size_t i = 0; i < route.listeners.size(); ++i)
-        name += (i == 0 ? " on " : ", ") + config.listeners[route.listeners[i]].name;
-    return name;
-}
-
-std::string target_of(const config::Config& config, const config::RouteConfig& route) {
-    if (const auto* forward = std::get_if<config::ForwardAction>(&route.action))
-        return "pool " + config.pools[forward->pool].name;
-    if (const auto* redirect = std::get_if<config::RedirectAction>(&route.action))
-        return fmt::format("redirect {} to {}", redirect->code, redirect->to);
-    const auto& respond = std::get<config::RespondAction>(route.action);
-    return fmt::format("respond {}", respond.code);
-}
-
-/// Where the texts are the same, what they do not tell of may still differ.
-bool same_bytes(const config::RouteConfig& a, const config::RouteConfig& b) {
-    const auto* before = std::get_if<config::RespondAction>(&a.action);
-    const auto* after = std::get_if<config::RespondAction>(&b.action);
-    return before == nullptr || after == nullptr ||
-           (before->body == after->body && before->content_type == after->content_type);
-}
-
-void compare_routes(const config::Config& before, const config::Config& after, Difference& found) {
-    std::unordered_map<std::string, const config::RouteConfig*> old;
-    for (const config::RouteConfig& route : before.routes)
-        old.emplace(route_name(before, route), &route);
-    for (const config::RouteConfig& route : after.routes) {
-        const std::string name = route_name(after, route);
-        const std::string target = target_of(after, route);
-        const auto known = old.find(name);
-        if (known == old.end()) {
-            found.added.push_back(fmt::format("{} to {}", name, target));
-            continue;
-        }
-        const std::string was = target_of(before, *known->second);
-        if (was != target) {
-            found.changed.push_back(fmt::format("{}: {} -> {}", name, was, target));
-        } else if (!same_bytes(*known->second, route)) {
-            found.changed.push_back(fmt::format("{}: its file", name));
-        }
-        old.erase(known);
-    }
-    for (const config::RouteConfig& route : before.routes) {
-        const std::string name = route_name(before, route);
-        if (old.contains(name))
-            found.removed.push_back(fmt::format("{} to {}", name, target_of(before, route)));
-    }
-}
-
 void compare_timeouts(const config::TimeoutsConfig& a, const config::TimeoutsConfig& b, Difference& found) {
-    Lines lines(found.changed, "timeouts.");
+    SettingLines lines(found.changed, "timeouts.");
     lines.compare("client_header", a.client_header, b.client_header);
     lines.compare("client_body", a.client_body, b.client_body);
     lines.compare("client_idle", a.client_idle, b.client_idle);
@@ -266,12 +173,13 @@ void compare_timeouts(const config::TimeoutsConfig& a, const config::TimeoutsCon
 }
 
 void compare_limits(const config::LimitsConfig& a, const config::LimitsConfig& b, Difference& found) {
-    Lines lines(found.changed, "limits.");
+    SettingLines lines(found.changed, "limits.");
     lines.compare("header_size", a.header_size, b.header_size);
     lines.compare("headers", a.headers, b.headers);
     lines.compare("body", a.body, b.body);
     lines.compare("connections", a.connections, b.connections);
     lines.compare("streams", a.streams, b.streams);
+    lines.compare("memory", a.memory, b.memory);
 }
 
 std::vector<std::string> ready_pools(const config::Config& config) {
@@ -282,7 +190,7 @@ std::vector<std::string> ready_pools(const config::Config& config) {
 }
 
 void compare_general(const config::Config& a, const config::Config& b, Difference& found) {
-    Lines lines(found.changed, "");
+    SettingLines lines(found.changed, "");
     lines.compare("node", a.node, b.node);
     lines.compare("admin", a.admin, b.admin);
     lines.compare("ready_when", ready_pools(a), ready_pools(b));
@@ -292,7 +200,7 @@ void compare_general(const config::Config& a, const config::Config& b, Differenc
     lines.compare("log.level", a.log.level, b.log.level);
     lines.compare("log.access", a.log.access, b.log.access);
     lines.compare("log.format", a.log.format, b.log.format);
-    Lines later(found.needs_restart, "");
+    SettingLines later(found.needs_restart, "");
     later.compare("workers", a.workers, b.workers);
     later.compare("control_socket", a.control_socket, b.control_socket);
     later.compare("control_owner", a.control_owner, b.control_owner);

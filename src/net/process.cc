@@ -1,5 +1,7 @@
 #include "palier/net/process.h"
 
+#include "net/environment.h"
+#include "net/line_quota.h"
 #include "net/line_reader.h"
 #include "palier/base/assert.h"
 #include "palier/net/deferred.h"
@@ -8,7 +10,6 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
-#include <map>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -23,32 +24,6 @@ namespace {
 constexpr std::uint64_t kPipesAfterEndMs = 1'000;
 constexpr std::uint64_t kOutOfReachMs = 5'000;  // after SIGKILL
 constexpr int kReapMs = 1'000;
-constexpr std::uint64_t kSecondMs = 1'000;
-constexpr std::uint64_t kMostLinesInSecond = 1'000;
-constexpr std::size_t kMostBytesInSecond = 256 * 1024;
-
-using Changes = std::vector<std::pair<std::string, std::optional<std::string>>>;
-
-std::vector<std::string> changed_environment(const Changes& changes) {
-    std::map<std::string, std::string, std::less<>> variables;
-    for (char** entry = environ; *entry != nullptr; ++entry) {
-        const std::string_view text = *entry;
-        const std::size_t equals = text.find('=');
-        if (equals != std::string_view::npos)
-            variables.emplace(text.substr(0, equals), text.substr(equals + 1));
-    }
-    for (const auto& [name, value] : changes) {
-        if (value) {
-            variables[name] = *value;
-        } else {
-            variables.erase(name);
-        }
-    }
-    std::vector<std::string> texts;
-    for (const auto& [name, value] : variables)
-        texts.push_back(name + '=' + value);
-    return texts;
-}
 
 /// As execve(2) wants them; views into `texts`.
 std::vector<char*> pointers_to(std::vector<std::string>& texts) {
@@ -104,11 +79,7 @@ struct Process::State final : Deferred {
     bool told = false;  // or nobody wants to know
     End end;
     base::Timer timer;  // the grace, the time to die, then the time for the pipes
-
-    std::uint64_t second_from_ms = 0;
-    std::uint64_t lines_in_second = 0;
-    std::size_t bytes_in_second = 0;
-    std::uint64_t dropped_in_row = 0;
+    LineQuota quota;
 };
 
 Process::State::State(Loop& on, Options&& asked)
@@ -252,19 +223,11 @@ void Process::State::on_exit(std::int64_t status, int signal) {
 
 void Process::State::on_line(Stream stream, std::string_view text, bool cut) {
     if (told) return;
-    if (loop.now_ms() - second_from_ms >= kSecondMs) {
-        second_from_ms = loop.now_ms();
-        lines_in_second = 0;
-        bytes_in_second = 0;
-    }
-    if (lines_in_second >= kMostLinesInSecond || bytes_in_second + text.size() > kMostBytesInSecond) {
+    if (!quota.admits(text.size(), loop.now_ms())) {
         ++end.dropped;
-        ++dropped_in_row;
         return;
     }
-    ++lines_in_second;
-    bytes_in_second += text.size();
-    options.on_line({stream, text, cut, std::exchange(dropped_in_row, 0)});
+    options.on_line({stream, text, cut, quota.take_dropped()});
 }
 
 void Process::State::end_if_quiet() {
