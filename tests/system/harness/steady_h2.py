@@ -9,6 +9,9 @@ from .h2_frames import H2Error, H2Stream
 
 _STREAMS = 4
 _APART = 0.01
+_BODY = b"order=1"
+# Without it, nginx and php-fpm may answer before nginx has read the last chunk; it closes then and does not say so.
+_LENGTH = (("content-length", str(len(_BODY))),)
 
 
 class SteadyH2:
@@ -59,8 +62,8 @@ class SteadyH2:
             streams: list[H2Stream] = []
             try:
                 for _ in range(_STREAMS):
-                    streams.append(client.start("POST", self._path, end=False))
-                    client.send_body(streams[-1], b"order=1", end=True)
+                    streams.append(client.start("POST", self._path, _LENGTH, end=False))
+                    client.send_body(streams[-1], _BODY, end=True)
                 client.wait(lambda: client.closed or all(stream.over for stream in streams), "answers")
             except (ConnectionError, AssertionError):
                 while client.poll():
