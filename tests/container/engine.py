@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import shlex
 import subprocess
 import urllib.error
@@ -29,8 +30,13 @@ class Container:
     """One that runs in the background: Container("--network", "host", command=["run", ...])."""
 
     def __init__(self, *options: str, image: str = IMAGE, command: list[str] | None = None):
+        self.id = f"palier-test-{secrets.token_hex(6)}"
         # --init=false: palier is the first process, as it is where nobody thinks of it.
-        self.id = podman("run", "--detach", "--init=false", *RUN_OPTIONS, *options, image, *(command or [])).stdout.strip()
+        done = podman("run", "--detach", "--name", self.id, "--init=false", *RUN_OPTIONS, *options, image,
+                      *(command or []), check=False)
+        if done.returncode != 0:  # it may be there all the same, though it does not run
+            self.remove()
+            raise AssertionError(f"the container does not start: {done.stderr}")
 
     def exec(self, *command: str, user: str | None = None, check: bool = True) -> subprocess.CompletedProcess:
         return podman("exec", *(["--user", user] if user else []), self.id, *command, check=check)
