@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import requests
-from .exchange import Client
+from .crowd import most_connections, open_connections
 from .failure import Failure
 from .loads import Wrk
 from .machine import Cpus
@@ -18,7 +18,6 @@ from .scenario import Scenario
 from .stage import Stage
 
 _WARM = 1000  # connections before the first look, so that pools and arenas of a start do not count
-_SOURCES = 50
 
 
 @dataclass(frozen=True)
@@ -35,8 +34,7 @@ class Idle:
         return Scenario(self.name, self.title, Wrk(1, (requests.get("/128"),), 128, self.protocol), floor=False)
 
     def connections(self, descriptors: int) -> int:
-        """As many as all can hold: HAProxy keeps two descriptors for each connection that it may have."""
-        return min(self.most, descriptors // 2 - 1500)
+        return min(self.most, most_connections(descriptors))
 
 
 IDLES = [
@@ -48,11 +46,12 @@ IDLES = [
 
 @dataclass
 class IdleResult:
-    """Bytes per connection, and all private bytes of the proxy with `connections` of them."""
+    """Bytes per connection, in each round too, and all private bytes of the proxy with `connections` of them."""
     title: str
     connections: int
     per_connection: dict[str, float] = field(default_factory=dict)
     private: dict[str, int] = field(default_factory=dict)
+    samples: dict[str, list[float]] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
 
 
@@ -81,6 +80,7 @@ def measure_idle(idle: Idle, peers: list[Peer], cpus: Cpus, rounds: int, descrip
                 per_connection.setdefault(peer.name, []).append(each)
                 private.setdefault(peer.name, []).append(total)
     for name in [name for name in per_connection if name not in result.problems]:
+        result.samples[name] = per_connection[name]
         result.per_connection[name] = statistics.median(per_connection[name])
         result.private[name] = round(statistics.median(private[name]))
     return result
@@ -88,23 +88,13 @@ def measure_idle(idle: Idle, peers: list[Peer], cpus: Cpus, rounds: int, descrip
 
 def _one_visit(idle: Idle, process: Process, port: int, connections: int) -> tuple[float, int]:
     with ExitStack() as open_ones:
-        clients = _open(open_ones, idle, port, _WARM)
+        clients = open_connections(open_ones, idle.scenario, port, _WARM)
         before = _settled(process)
-        clients += _open(open_ones, idle, port, connections - _WARM)
+        clients += open_connections(open_ones, idle.scenario, port, connections - _WARM)
         after = _settled(process)
         for client in clients[:: connections // 100]:  # still open, and still served
             client.check_answer(idle.scenario.load.requests[0], idle.scenario.expected_body)
     return (after - before) / (connections - _WARM), after
-
-
-def _open(open_ones: ExitStack, idle: Idle, port: int, count: int) -> list[Client]:
-    [request], body = idle.scenario.load.requests, idle.scenario.expected_body
-    clients = []
-    for i in range(count):
-        client = open_ones.enter_context(Client(idle.protocol, port, f"127.0.0.{1 + i % _SOURCES}"))
-        client.check_answer(request, body)
-        clients.append(client)
-    return clients
 
 
 def _settled(process: Process) -> int:

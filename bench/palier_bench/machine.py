@@ -71,13 +71,14 @@ def install_missing(needed: Iterable[str]) -> None:
 
 
 def compile_program(name: str) -> Path:
-    """Builds bench/NAME/NAME.c, or NAME.cc with OpenSSL, when its source is newer than the program."""
+    """Builds bench/NAME/NAME.c, or NAME.cc with OpenSSL, when a file beside it is newer than the program."""
     source, program = ROOT / "bench" / name / f"{name}.c", BUILT / name
     compiler, libraries = ["cc"], []
     if not source.exists():
         source = source.with_suffix(".cc")
         compiler, libraries = ["c++", "-std=c++2b"], ["-lssl", "-lcrypto"]
-    if program.exists() and program.stat().st_mtime > source.stat().st_mtime:
+    newest = max(file.stat().st_mtime for file in source.parent.iterdir())
+    if program.exists() and program.stat().st_mtime > newest:
         return program
     BUILT.mkdir(parents=True, exist_ok=True)
     command = [*compiler, "-O2", "-Wall", "-Wextra", "-Werror", str(source), "-o", str(program), *libraries]

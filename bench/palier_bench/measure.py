@@ -14,7 +14,8 @@ from .stage import Stage
 
 @dataclass(frozen=True)
 class Sample:
-    """CPU time in microseconds per request, latency in milliseconds; `busy` is the share of its CPU that it used."""
+    """CPU time in microseconds per request, latency in milliseconds; `busy` is the share of its CPU that it used,
+    `late` the load generator's own part of p99."""
     user: float
     system: float
     total: float
@@ -22,6 +23,8 @@ class Sample:
     busy: float
     p50: float | None
     p99: float | None
+    p999: float | None = None
+    late: float | None = None
 
 
 @dataclass
@@ -103,4 +106,4 @@ def _sample(stage: Stage, name: str, scenario: Scenario, seconds: int, directory
     total = used.total * 1e6 / count.answers
     user = total * used.user_share
     return Sample(user, total - user, total, count.answers / count.seconds, used.total / count.seconds, count.p50,
-                  count.p99)
+                  count.p99, count.p999, count.late)

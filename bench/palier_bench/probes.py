@@ -33,9 +33,11 @@ _START_SECONDS = 30
 
 @dataclass
 class ProbesResult:
-    """By kind of probe: the shares of one CPU that the control thread took, and how much of that was user time."""
+    """By kind of probe: the shares of one CPU that the control thread took, in each round too, and how much of that was
+    user time."""
     shares: dict[str, float] = field(default_factory=dict)
     user: dict[str, float] = field(default_factory=dict)
+    samples: dict[str, list[float]] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
 
 
@@ -51,7 +53,8 @@ def measure_probes(palier: Peer, cpus: Cpus, rounds: int, directory: Path) -> Pr
             except (Failure, OSError) as failure:
                 result.problems[kind] = str(failure)
                 continue
-            result.shares[kind] = statistics.median(time_.total for time_ in samples) / _SAMPLE_SECONDS
+            result.samples[kind] = [time_.total / _SAMPLE_SECONDS for time_ in samples]
+            result.shares[kind] = statistics.median(result.samples[kind])
             result.user[kind] = statistics.median(time_.user_share for time_ in samples)
     finally:
         backend.stop()

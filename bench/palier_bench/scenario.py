@@ -1,6 +1,6 @@
 """What a row of the benchmark is."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from . import requests
 from .loads import Load
@@ -9,7 +9,7 @@ from .loads import Load
 @dataclass(frozen=True)
 class Scenario:
     """`floor`: a blind forwarder can serve it. `closes`: each request ends its connection. `goal`: how much of the
-    best peer's cost palier wants to stay below."""
+    best peer's cost palier wants to stay below. `idle`: connections that are open beside the load's."""
     name: str
     title: str
     load: Load
@@ -20,6 +20,7 @@ class Scenario:
     servers: int = 1
     hosts: int = 1
     prefixes: int = 1
+    idle: int = 0
 
     @property
     def expected_body(self) -> bytes:
@@ -28,7 +29,12 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Growth:
-    """The same load on larger and larger sites."""
+    """The same load on larger and larger sites, or beside more and more idle connections."""
     name: str
     title: str
     steps: dict[int, Scenario] = field(default_factory=dict)
+
+    def within(self, connections: int) -> "Growth":
+        """The same, with as many idle connections as can be had."""
+        steps = [(count, replace(step, idle=min(step.idle, connections))) for count, step in self.steps.items()]
+        return replace(self, steps={step.idle or count: step for count, step in steps})

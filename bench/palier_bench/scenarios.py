@@ -36,7 +36,12 @@ def _routes(hosts: int, prefixes: int) -> Scenario:
                     prefixes=prefixes)
 
 
+def _idle(count: int) -> Scenario:
+    return Scenario(f"idle-{count}", f"{count} idle connections", _plain("/128", 128, 64), floor=False, idle=count)
+
+
 GROWTHS = [
+    Growth("idle", "idle keep-alive connections beside the load", {count: _idle(count) for count in (0, 1000, 10_000)}),
     Growth("servers", "servers in the pool", {count: _servers(count) for count in (2, 100, 1000)}),
     Growth("routes", "routes (hosts × path prefixes)",
            {side * side: _routes(side, side) for side in (1, 10, 100)}),

@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 from .certificates import make_certificates
+from .crowd import Crowd
 from .exchange import check_connection
 from .failure import Failure
 from .machine import Cpus, compile_program
@@ -28,6 +29,7 @@ class Stage:
         self.ports: dict[str, int] = {}
         self.problems: dict[str, str] = {}
         self._backend: Process | None = None
+        self._crowds: dict[str, Crowd] = {}
 
     def __enter__(self) -> "Stage":
         self._directory.mkdir(exist_ok=True)
@@ -41,6 +43,8 @@ class Stage:
         return self
 
     def __exit__(self, *_) -> None:
+        for crowd in self._crowds.values():
+            crowd.stop()
         for process in [*self.processes.values(), *([self._backend] if self._backend else [])]:
             process.stop()
 
@@ -52,6 +56,8 @@ class Stage:
         try:
             check_connection(self._scenario.load.protocol, self.ports[name], some, self._scenario.expected_body,
                              self._scenario.closes)
+            if name in self._crowds:
+                self._crowds[name].check()
         except Failure as failure:
             state = "" if process.running() else " (it has exited)"
             raise Failure(f"{failure}{state}{tail(process)}") from failure
@@ -71,6 +77,8 @@ class Stage:
         self.ports[peer.name] = port
         try:
             _wait_until_open(process, port)
+            if self._scenario.idle:
+                self._crowds[peer.name] = Crowd(self._scenario, port)
             self.check(peer.name)
         except Failure as failure:
             self.problems[peer.name] = str(failure)

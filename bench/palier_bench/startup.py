@@ -41,6 +41,7 @@ class Start:
 class StartupResult:
     """By number of certificates, then by peer."""
     medians: dict[int, dict[str, Start]] = field(default_factory=dict)
+    samples: dict[int, dict[str, list[Start]]] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
 
 
@@ -59,6 +60,7 @@ def measure_startup(peers: list[Peer], cpus: Cpus, rounds: int, directory: Path)
             for _ in range(rounds):
                 for peer in able:
                     _attempt(result, peer, starts, site, cpus, directory)
+            result.samples[count] = dict(starts)
             result.medians[count] = {name: _median(samples) for name, samples in starts.items()}
     finally:
         backend.stop()

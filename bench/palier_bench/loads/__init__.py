@@ -3,6 +3,7 @@
 from .h2load import H2Load
 from .handshakes import Handshakes
 from .load import Count, Load
+from .steady import Steady
 from .wrk import Wrk
 
-__all__ = ["Count", "H2Load", "Handshakes", "Load", "Wrk"]
+__all__ = ["Count", "H2Load", "Handshakes", "Load", "Steady", "Wrk"]

@@ -18,12 +18,15 @@ _GRACE_SECONDS = 30
 @dataclass(frozen=True)
 class Count:
     """`answers` counts the parts of bodies that were under way at the end, which matters for large ones. Latencies are
-    in milliseconds, None where the generator does not tell them."""
+    in milliseconds, None where the generator does not tell them. `late`: how late it sent itself, at the 99th
+    percentile."""
     requests: int
     answers: float
     seconds: float
     p50: float | None = None
     p99: float | None = None
+    p999: float | None = None
+    late: float | None = None
 
 
 @dataclass(frozen=True)
