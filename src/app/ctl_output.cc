@@ -51,7 +51,25 @@ std::string pairs_text(const json& object, const Keys& first, const Palette& pal
     return table.text(palette);
 }
 
-std::string status_text(const json& result, const Palette& palette) {
+/// "17 of 64 MiB"; what it has come to only where it has.
+std::string memory_text(const json& memory) {
+    constexpr std::uint64_t kMiB = 1 << 20;
+    const std::uint64_t limit = number_at(memory, "limit") / kMiB;
+    std::string text =
+        limit == 0 ? "no limit" : fmt::format("{} of {} MiB", number_at(memory, "used") / kMiB, limit);
+    if (const std::string pressure = text_at(memory, "pressure"); pressure != "none")
+        text += fmt::format(", {} pressure", pressure);
+    if (const std::uint64_t shortages = number_at(memory, "shortages"); shortages != 0) {
+        text += fmt::format(", short {} time{}: {} idle connections closed, {} requests refused", shortages,
+                            shortages == 1 ? "" : "s", number_at(memory, "closed_idle"),
+                            number_at(memory, "refused"));
+    }
+    return text;
+}
+
+std::string status_text(json result, const Palette& palette) {
+    if (const json& memory = object_at(result, "memory"); !memory.empty())
+        result["memory"] = memory_text(memory);
     return pairs_text(result,
                       {"version", "pid", "uptime_ms", "ready", "obstacles", "generation", "workers",
                        "connections", "exchanges", "tunnels"},

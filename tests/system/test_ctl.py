@@ -121,6 +121,16 @@ def test_the_socket_of_the_environment(speaker):
     assert run_palier("ctl", "status", env={"PALIER_SOCKET": str(speaker.path)}).stdout == "pid  1\n"
 
 
+@pytest.mark.parametrize("memory, text", [
+    ({"used": 0, "limit": 0, "pressure": "none", "shortages": 0, "closed_idle": 0, "refused": 0}, "no limit"),
+    ({"used": 18 << 20, "limit": 64 << 20, "pressure": "none", "shortages": 0}, "18 of 64 MiB"),
+    ({"used": 62 << 20, "limit": 64 << 20, "pressure": "hard", "shortages": 1, "closed_idle": 120, "refused": 5},
+     "62 of 64 MiB, hard pressure, short 1 time: 120 idle connections closed, 5 requests refused")])
+def test_memory_is_told_for_people(speaker, memory, text):
+    speaker.answer("status", {"memory": memory})
+    assert run_palier("ctl", "-s", speaker.path, "status").stdout == f"memory  {text}\n"
+
+
 def test_an_argument_cannot_begin_another_line(speaker, ctl):
     done = ctl("drain", "web/a", "reason=x\nstop")
     assert done.returncode == 2 and "control characters" in done.stderr
