@@ -8,9 +8,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import machine, probes, report, startup
+from . import machine, probes, report, results, startup, table
+from .crowd import most_connections
 from .failure import Failure
 from .idle import IDLES, measure_idle
+from .latency import LATENCIES, measure_latency
 from .measure import Effort, measure
 from .peers import Floor, H2o, Haproxy, Nghttpx, Nginx, Palier, Peer
 from .process import keep_niceness
@@ -27,13 +29,13 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="palier-bench-") as directory:
             return _run(arguments, Path(directory))
-    except Failure as failure:
+    except (Failure, results.BadResult) as failure:
         print(f"bench/run: {failure}", file=sys.stderr)
         return 1
 
 
 def _parse() -> argparse.Namespace:
-    names = [row.name for row in (*SCENARIOS, *IDLES, *GROWTHS)] + [startup.NAME, probes.NAME]
+    names = [row.name for row in (*SCENARIOS, *LATENCIES, *IDLES, *GROWTHS)] + [startup.NAME, probes.NAME]
     parser = argparse.ArgumentParser(prog="bench/run", description="CPU time per request of palier, of its peers and "
                                      "of a blind forwarder. Exit code 1: a wrong answer, a socket error or a proxy "
                                      "that did not start.", epilog=f"Scenarios: {', '.join(names)}.")
@@ -43,7 +45,8 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--palier", metavar="PATH", help="the program to measure (default: build/release/palier)")
     parser.add_argument("--rounds", type=int, metavar="N", help="default 5; quick: 2")
     parser.add_argument("--seconds", type=int, metavar="S", help="of each visit; default 2; quick: 1")
-    parser.add_argument("--json", metavar="FILE", help="write every sample too")
+    parser.add_argument("--json", metavar="FILE", help="write every sample too, for bench/compare and bench/table")
+    parser.add_argument("--readme", action="store_true", help="write the table of bench/README.md and its chart")
     arguments = parser.parse_args()
     arguments.peers = arguments.peers.split(",")
     if unknown := set(arguments.peers) - set(PEERS):
@@ -64,6 +67,7 @@ class _Rows:
 
         self.scenarios = [scenario for scenario in SCENARIOS if wanted(scenario.name, scenario.quick)]
         self.idles = [idle for idle in IDLES if wanted(idle.name)]
+        self.latencies = [latency for latency in LATENCIES if wanted(latency.name)]
         self.growths = [growth for growth in GROWTHS if wanted(growth.name)]
         self.startup = wanted(startup.NAME)
         self.probes = wanted(probes.NAME)
@@ -71,7 +75,8 @@ class _Rows:
     def programs(self) -> set[str]:
         """What they need beside the peers, in the words of machine.PACKAGE_OF."""
         every = [*self.scenarios, *(step for growth in self.growths for step in growth.steps.values())]
-        needed = {"cc", *(program for scenario in every for program in scenario.load.programs)}
+        needed = {"cc", *(program for scenario in every for program in scenario.load.programs),
+                  *(program for latency in self.latencies for program in latency.programs)}
         return needed | ({"c++", "openssl/ssl.h"} if self._secure() else set())
 
     def serves(self, peer: str) -> bool:
@@ -79,8 +84,9 @@ class _Rows:
         return peer not in ("nghttpx", "h2o") or self._secure()
 
     def _secure(self) -> bool:
-        loads = [row.protocol for row in self.idles] + [scenario.load.protocol for scenario in self.scenarios]
-        return self.startup or any(protocol.secure for protocol in loads)
+        protocols = [row.protocol for row in self.idles] + [scenario.load.protocol for scenario in self.scenarios]
+        protocols += [latency.steady.protocol for latency in self.latencies]
+        return self.startup or any(protocol.secure for protocol in protocols)
 
 
 def _run(arguments: argparse.Namespace, directory: Path) -> int:
@@ -99,11 +105,16 @@ def _run(arguments: argparse.Namespace, directory: Path) -> int:
     print(f"median of {effort.rounds} rounds of {effort.seconds} s; CPU time is the proxy's, in µs per request")
     for peer in peers:
         print(f"  {peer.name:10}{peer.version()}")
-    document = {"cpu": machine.model(), "rounds": effort.rounds, "seconds": effort.seconds,
-                "versions": {peer.name: peer.version() for peer in peers}, "scenarios": {}, "growth": {}}
+    document = {"format": results.FORMAT, "cpu": machine.model(), "rounds": effort.rounds, "seconds": effort.seconds,
+                "commit": "" if arguments.palier else machine.commit(),
+                "versions": {peer.name: peer.version() for peer in peers},
+                "scenarios": {}, "latency": {}, "idle": {}, "growth": {}}
     problems = _measure_rows(rows, peers, cpus, effort, descriptors, directory, document)
+    report.print_summary(results.rows(document))
     if arguments.json:
         Path(arguments.json).write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    if arguments.readme:
+        table.write(document)
     return 1 if problems else 0
 
 
@@ -117,27 +128,36 @@ def _measure_rows(rows: _Rows, peers: list[Peer], cpus: machine.Cpus, effort: Ef
         report.print_result(result)
         document["scenarios"][scenario.name] = report.result_as_json(result)
         problems += len(result.problems)
+    for latency in rows.latencies:
+        timed = measure_latency(latency, peers, cpus, effort, directory)
+        report.print_latency(timed)
+        document["latency"][latency.name] = report.latency_as_json(timed)
+        problems += len(timed.problems)
     for idle in rows.idles:
         held = measure_idle(idle, peers, cpus, few, descriptors, directory)
         report.print_idle(held)
-        document["scenarios"][idle.name] = report.idle_as_json(held)
+        document["idle"][idle.name] = report.idle_as_json(held)
         problems += len(held.problems)
     if rows.startup:
         started = startup.measure_startup(peers, cpus, few, directory)
         report.print_startup(started)
-        document["scenarios"][startup.NAME] = report.startup_as_json(started)
+        document[startup.NAME] = report.startup_as_json(started)
         problems += len(started.problems)
     palier = next((peer for peer in peers if peer.name == "palier"), None)
     if rows.probes and palier is not None:
         probed = probes.measure_probes(palier, cpus, few, directory)
         report.print_probes(probed)
-        document["scenarios"][probes.NAME] = report.probes_as_json(probed)
+        document[probes.NAME] = report.probes_as_json(probed)
         problems += len(probed.problems)
-    for growth in rows.growths:
-        results = dict(zip(growth.steps, measure(list(growth.steps.values()), peers, cpus, effort, directory)))
-        report.print_growth(growth, results)
-        document["growth"][growth.name] = {count: report.result_as_json(r) for count, r in results.items()}
-        problems += sum(len(r.problems) for r in results.values())
+    for asked in rows.growths:
+        growth = asked.within(most_connections(descriptors))
+        measured = dict(zip(growth.steps, measure(list(growth.steps.values()), peers, cpus, effort, directory)))
+        report.print_growth(growth, measured)
+        if max(growth.steps) < max(asked.steps):
+            print(f"  {max(asked.steps):,} were wanted; {descriptors:,} descriptors (ulimit -Hn) are enough for "
+                  f"{max(growth.steps):,}")
+        document["growth"][growth.name] = report.growth_as_json(growth, measured)
+        problems += sum(len(result.problems) for result in measured.values())
     return problems
 
 

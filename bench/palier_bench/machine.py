@@ -49,6 +49,16 @@ def model() -> str:
     return "unknown CPU"
 
 
+def commit() -> str:
+    """Of the checkout, with a plus sign when it has changes beside; empty where git does not know."""
+    try:
+        said = subprocess.run(["git", "describe", "--always", "--dirty=+", "--exclude=*"], cwd=ROOT, capture_output=True,
+                              text=True)
+    except OSError:
+        return ""
+    return said.stdout.strip() if said.returncode == 0 else ""
+
+
 def find_program(name: str) -> str | None:
     """Its path. Debian keeps nginx and haproxy in sbin, which an ordinary user's PATH lacks."""
     return shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")

@@ -3,12 +3,12 @@
 from dataclasses import asdict
 
 from .idle import IdleResult
+from .latency import LatencyResult
 from .measure import Result
 from .probes import GOAL, INTERVAL, SERVERS, ProbesResult
+from .results import OURS, Row
 from .scenario import Growth
 from .startup import StartupResult
-
-OURS = ("palier", "floor")  # not among the peers that the best is chosen from
 
 
 def best_of(costs: dict[str, float]) -> float | None:
@@ -27,6 +27,22 @@ def print_result(result: Result) -> None:
               f"{_ratio(m.total, floor):>9}{m.rate:13,.0f}{_number(m.p99, 2):>10}{m.busy:7.0%}")
     if result.scenario.goal and best and "palier" in costs:
         print(f"  goal: {result.scenario.goal:.2f} of the best peer; palier: {_ratio(costs['palier'], best)}")
+    _print_problems(result.problems)
+
+
+def print_latency(latency: LatencyResult) -> None:
+    result = latency.result
+    print(f"\nlatency at half load: {result.scenario.title}")
+    if latency.full:
+        full = ", ".join(f"{name} {rate:,.0f}" for name, rate in latency.full.items())
+        print(f"  {latency.rate:,} requests/s, half of what the slowest can serve: {full}")
+    print(f"  {'':10}{'p50 ms':>10}{'p99':>10}{'p99.9':>10}{'p99 /best peer':>16}{'total µs':>11}{'CPU':>7}"
+          f"{'late p99 ms':>13}")
+    medians = {name: result.median(name) for name in result.samples}
+    best = best_of({name: median.p99 for name, median in medians.items()})
+    for name, m in medians.items():
+        print(f"  {name:10}{m.p50:10.3f}{m.p99:10.3f}{m.p999:10.3f}{_ratio(m.p99, best):>16}{m.total:11.2f}{m.busy:7.0%}"
+              f"{m.late:13.3f}")
     _print_problems(result.problems)
 
 
@@ -89,6 +105,17 @@ def print_growth(growth: Growth, results: dict[int, Result]) -> None:
         _print_problems({f"{name}, {count}": problem for name, problem in result.problems.items()})
 
 
+def print_summary(rows: list[Row]) -> None:
+    """palier beside its best peer, row by row, at the end of a run."""
+    print(f"\n{'in short':52}{'palier':>12}{'best peer':>21}{'/best':>8}{'/floor':>8}")
+    for row in rows:
+        best = row.best_peer()
+        if best is None or row.median("palier") is None:
+            continue
+        print(f"{f'{row.key}, {row.unit}':52}{row.median('palier'):12,.2f}{f'{best} {row.median(best):,.2f}':>21}"
+              f"{row.ratio(best) or 0:8.2f}{_number(row.ratio('floor'), 2):>8}")
+
+
 def _ratio(cost: float, reference: float | None) -> str:
     return f"{cost / reference:.2f}" if reference else "-"
 
@@ -103,11 +130,20 @@ def _print_problems(problems: dict[str, str]) -> None:
 
 
 def result_as_json(result: Result) -> dict:
+    """With every round's sample."""
     peers = {}
     for name in result.samples:
         median = result.median(name)
         peers[name] = {"median": asdict(median), "samples": [asdict(sample) for sample in result.samples[name]]}
     return {"title": result.scenario.title, "peers": peers, "problems": result.problems}
+
+
+def latency_as_json(latency: LatencyResult) -> dict:
+    return {"rate": latency.rate, "full": latency.full, **result_as_json(latency.result)}
+
+
+def growth_as_json(growth: Growth, results: dict[int, Result]) -> dict:
+    return {"title": growth.title, "steps": {str(count): result_as_json(result) for count, result in results.items()}}
 
 
 def idle_as_json(result: IdleResult) -> dict:
@@ -119,4 +155,7 @@ def probes_as_json(result: ProbesResult) -> dict:
 
 
 def startup_as_json(result: StartupResult) -> dict:
-    return asdict(result)
+    """Numbers of certificates become words, as JSON would have them."""
+    every = asdict(result)
+    return every | {part: {str(count): programs for count, programs in every[part].items()}
+                    for part in ("medians", "samples")}

@@ -36,5 +36,8 @@ class Growth:
 
     def within(self, connections: int) -> "Growth":
         """The same, with as many idle connections as can be had."""
-        steps = [(count, replace(step, idle=min(step.idle, connections))) for count, step in self.steps.items()]
-        return replace(self, steps={step.idle or count: step for count, step in steps})
+        steps = {}
+        for count, step in self.steps.items():
+            idle = min(step.idle, connections)
+            steps[idle if step.idle else count] = replace(step, idle=idle)
+        return replace(self, steps=steps)
