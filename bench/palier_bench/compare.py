@@ -16,9 +16,9 @@ _ABOUT = """\
 Shows what changed between two results of bench/run --json: for each row and program the medians, the change in per
 cent, and "better" or "worse" where it is beyond noise: all rounds of the one file lie on the same side of all rounds
 of the other, and the medians are at least 2 % apart. With five rounds each, chance alone does that in one of 126
-comparisons; with three in one of 10, with two in one of 3. palier/best is palier's number by that of the best peer, round by
-round: both were measured in one run, so that the machine's mood is not in it. Where only palier changed, trust it
-more than the numbers themselves.
+comparisons; with three in one of 10, with two in one of 3. palier/best is palier's number by that of the best peer,
+round by round: both were measured in one run, so that the machine's mood is not in it. Where only palier changed,
+trust it more than the numbers themselves.
 """
 
 
@@ -96,6 +96,8 @@ def _print_row(before: Row, after: Row, only_changed: bool) -> dict[str, Change]
     shown = {name: change for name, change in changes.items() if change.beyond or not only_changed}
     if shown:
         print(f"\n{after.key}: {after.title}, {after.unit}")
+        if before.title != after.title:  # a rate, for example, that each run finds out by itself
+            print(f"  not quite the same in A: {before.title}")
     for name, change in shown.items():
         print(f"  {name:12}{_number(change.before):>12}{_number(change.after):>12}{_per_cent(change.part):>10}"
               f"  {change.verdict}".rstrip())

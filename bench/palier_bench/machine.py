@@ -52,8 +52,8 @@ def model() -> str:
 def commit() -> str:
     """Of the checkout, with a plus sign when it has changes beside; empty where git does not know."""
     try:
-        said = subprocess.run(["git", "describe", "--always", "--dirty=+", "--exclude=*"], cwd=ROOT, capture_output=True,
-                              text=True)
+        said = subprocess.run(["git", "describe", "--always", "--dirty=+", "--exclude=*"], cwd=ROOT,
+                              capture_output=True, text=True)
     except OSError:
         return ""
     return said.stdout.strip() if said.returncode == 0 else ""

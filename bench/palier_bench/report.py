@@ -41,8 +41,8 @@ def print_latency(latency: LatencyResult) -> None:
     medians = {name: result.median(name) for name in result.samples}
     best = best_of({name: median.p99 for name, median in medians.items()})
     for name, m in medians.items():
-        print(f"  {name:10}{m.p50:10.3f}{m.p99:10.3f}{m.p999:10.3f}{_ratio(m.p99, best):>16}{m.total:11.2f}{m.busy:7.0%}"
-              f"{m.late:13.3f}")
+        print(f"  {name:10}{m.p50:10.3f}{m.p99:10.3f}{m.p999:10.3f}{_ratio(m.p99, best):>16}{m.total:11.2f}"
+              f"{m.busy:7.0%}{m.late:13.3f}")
     _print_problems(result.problems)
 
 

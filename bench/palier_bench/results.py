@@ -71,8 +71,9 @@ def _rows(document: dict) -> Iterator[Row]:
         yield Row("CPU time per request", name, scenario["title"], MICROSECONDS, _of_samples(scenario, "total"))
     for name, latency in document["latency"].items():
         for member, percentile in (("p50", "p50"), ("p99", "p99"), ("p999", "p99.9")):
-            yield Row("Latency at half load", f"{name} {percentile}", f"{percentile} at {latency['rate']:,}/s, {latency['title']}",
-                      MILLISECONDS, _of_samples(latency, member), charted=member == "p99")
+            title = f"{percentile} at {latency['rate']:,}/s, {latency['title']}"
+            yield Row("Latency at half load", f"{name} {percentile}", title, MILLISECONDS,
+                      _of_samples(latency, member), charted=member == "p99")
     for name, growth in document["growth"].items():
         for count, step in growth["steps"].items():
             yield Row("CPU time per request as sites grow", f"{name} {count}", f"{int(count):,} {growth['title']}",

@@ -1,6 +1,6 @@
 /*
- * What `steady` sends its requests over: connections that stay open, HTTP/1.1 in the clear or HTTP/2 over TLS 1.3,
- * with as much of either protocol as it takes to know that an answer is whole and right.
+ * What `steady` sends its requests over: connections that stay open, HTTP/1.1 in the clear or HTTP/2 over
+ * TLS 1.3, with as much of either protocol as it takes to know that an answer is whole and right.
  * One thread. The program owns them all for as long as it runs.
  */
 #pragma once
@@ -115,7 +115,7 @@ class Http1Connection : public Connection {
     void send_request(Request request) override {
         open_ = request;
         waiting_ = true;
-        // A socket with nothing in it takes a small request whole; of one that does not, the end will be seen.
+        // A socket with nothing in it takes a small request whole; if it is broken, the end will be seen.
         if (send(fd(), request_.data(), request_.size(), MSG_NOSIGNAL) < 0 && errno == EAGAIN) fail("send");
     }
 
@@ -155,7 +155,8 @@ class Http2Connection : public Connection {
         unsigned size = 0;
         SSL_get0_alpn_selected(tls_, &protocol, &size);
         if (std::string_view(reinterpret_cast<const char*>(protocol), size) != "h2") fail("no HTTP/2");
-        // As :method GET and :scheme https of the static table, :path and :authority as literals (RFC 7541, 6.2.2).
+        // :method GET and :scheme https of the static table, :path and :authority as literals (RFC 7541,
+        // 6.2.2).
         head_ = "\x82\x87" + literal(4, path) + literal(1, "shop.example.com");
         // No window will ever be used up: there are never so many bytes.
         send_bytes("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(kSettings, 0, 0, "") +
@@ -267,8 +268,8 @@ class Http2Connection : public Connection {
         return true;
     }
 
-    // Whether the head begins with :status 200 of the static table, as every server sends it, after changes of the
-    // dynamic table's size (RFC 7541, 6.3).
+    // Whether the head begins with :status 200 of the static table, as every server sends it, after changes
+    // of the dynamic table's size (RFC 7541, 6.3).
     static bool is_ok(std::string_view head) {
         std::size_t at = 0;
         while (at < head.size() && (static_cast<unsigned char>(head[at]) & 0xe0) == 0x20) {

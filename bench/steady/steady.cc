@@ -3,14 +3,14 @@
  *
  * usage: steady PORT SECONDS RATE CONNECTIONS STREAMS REQUEST_FILE BODY_SIZE TIMES_FILE
  *
- * STREAMS 0: HTTP/1.1 in the clear, one request at a time on each connection. Otherwise HTTP/2 over TLS 1.3, with at
- * most so many at a time on each; of the request only its path is used.
+ * STREAMS 0: HTTP/1.1 in the clear, one request at a time on each connection. Otherwise HTTP/2 over TLS 1.3,
+ * with at most so many at a time on each; of the request only its path is used.
  *
- * The n-th request is due n / RATE seconds after the start, whether those before it have been answered or not, and
- * its time counts from then: a proxy that stalls is charged with all the requests that wait meanwhile, also where
- * they wait for a connection with room. TIMES_FILE gets two 64-bit numbers for each answer: the nanoseconds from when
- * the request was due to the end of its answer, and those to when this program had time for it. The last line of the output is a count
- * in JSON.
+ * The n-th request is due n / RATE seconds after the start, whether those before it have been answered or
+ * not, and its time counts from then: a proxy that stalls is charged with all the requests that wait
+ * meanwhile, also where they wait for a connection with room. TIMES_FILE gets two 64-bit numbers for each
+ * answer: the nanoseconds from when the request was due to the end of its answer, and those to when this
+ * program had time for it. The last line of the output is a count in JSON.
  */
 #include "connection.h"
 
@@ -69,7 +69,8 @@ class Generator {
         const long total = options_.rate * options_.seconds;
         const Clock::time_point end = due(total) + kPatience;
         long asked = 0;
-        for (Clock::time_point now = began_; lost() == 0 && answers() < total && now < end; now = Clock::now()) {
+        for (Clock::time_point now = began_; lost() == 0 && answers() < total && now < end;
+             now = Clock::now()) {
             while (asked < total && due(asked) <= now)
                 waiting_.push_back({.due = due(asked++), .seen = now});
             while (!waiting_.empty() && send_next()) {

@@ -2,8 +2,11 @@
 
 import json
 import re
+import socket
 import subprocess
 import sys
+import threading
+import time
 from array import array
 from pathlib import Path
 from xml.etree import ElementTree
@@ -14,9 +17,12 @@ BENCH = Path(__file__).resolve().parents[2] / "bench"
 sys.path.insert(0, str(BENCH))
 
 from palier_bench import results, table  # noqa: E402
+from harness import SANITIZED  # noqa: E402
 from palier_bench.chart import draw  # noqa: E402
 from palier_bench.compare import judge  # noqa: E402
+from palier_bench.failure import Failure  # noqa: E402
 from palier_bench.latency import half_of_slowest  # noqa: E402
+from palier_bench.loads import Steady  # noqa: E402
 from palier_bench.loads.steady import read_times  # noqa: E402
 from palier_bench.percentiles import percentile  # noqa: E402
 from palier_bench.scenarios import GROWTHS  # noqa: E402
@@ -71,6 +77,64 @@ def test_the_generators_times_are_read_apart():
     assert read_times(array("q", [300, 3, 100, 9, 200, 1]).tobytes()) == ([100, 200, 300], [1, 3, 9])
 
 
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabcd"
+
+
+@pytest.fixture
+def stub():
+    """Factory of servers of one connection: their answers in turn, the last again and again; returns the port. A number
+    among them is a pause in seconds."""
+    threads = []
+
+    def serve(listener: socket.socket, answers: list) -> None:
+        with listener, listener.accept()[0] as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            listener.close()
+            turn = iter(answers)
+            answer = next(turn)
+            while connection.recv(4096):
+                if isinstance(answer, float):
+                    time.sleep(answer)
+                    answer = next(turn)
+                connection.sendall(answer)
+                answer = next(turn, answer)
+
+    def start(*answers) -> int:
+        listener = socket.create_server(("127.0.0.1", 0))
+        threads.append(threading.Thread(target=serve, args=(listener, list(answers)), daemon=True))
+        threads[-1].start()
+        return listener.getsockname()[1]
+
+    yield start
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+without_palier = pytest.mark.skipif(SANITIZED, reason="has nothing of palier in it")
+
+
+@without_palier
+def test_a_stall_is_charged_with_every_request_that_was_due_in_it(stub, tmp_path):
+    load = Steady(1, (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",), 4, rate=1000)
+    count = load.run(stub(*[ANSWER] * 100, 0.4, ANSWER), 1, tmp_path)
+    taken, late = read_times((tmp_path / "times").read_bytes())
+    assert count.requests == len(taken) == len(late) == 1000
+    # Those that were due in its first 300 ms took at least 100 ms; one at a time, only one would have.
+    assert sum(time_ >= 100e6 for time_ in taken) >= 300
+    assert count.p99 >= 300 and count.p50 < count.p99 <= count.p999
+
+
+@without_palier
+@pytest.mark.parametrize("wrong", [
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nabcd", ANSWER + b"e",
+    b"HTTP/2 200 OK\r\nContent-Length: 4\r\n\r\nabcd"])
+def test_a_wrong_answer_fails_the_latency_row(stub, tmp_path, wrong):
+    load = Steady(1, (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",), 4, rate=1000)
+    with pytest.raises(Failure, match="errors among 3 requests: 1 answer"):
+        load.run(stub(ANSWER, ANSWER, ANSWER, wrong), 1, tmp_path)
+
+
 def test_half_load_is_that_of_the_slowest():
     assert half_of_slowest({"palier": 41_000, "nginx": 30_310, "haproxy": 35_000}) == 15_200
     assert half_of_slowest({"palier": 12.0}) == 100
@@ -121,6 +185,13 @@ def test_compare_shows_only_what_changed_and_names_rows_of_one_file_only(compare
     said = compare(document(), document(latency={}), options=["--changed"]).stdout
     assert "only in A: latency p50, latency p99, latency p99.9" in said
     assert "nginx" not in said
+
+
+def test_compare_says_where_a_row_is_not_quite_the_same(compare):
+    other = document()
+    other["latency"]["latency"]["rate"] = 16_000
+    said = compare(document(), other).stdout
+    assert "latency p99: p99 at 16,000/s, small, ms\n  not quite the same in A: p99 at 15,000/s, small" in said
 
 
 @pytest.mark.parametrize("bad, words", [

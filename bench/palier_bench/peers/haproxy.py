@@ -12,6 +12,8 @@ global
     maxconn {connections}
     maxpipes {pipes}
     tune.bufsize 32768
+    tune.pool-high-fd-ratio 100
+    tune.pool-low-fd-ratio 100
     ssl-default-bind-options ssl-min-ver TLSv1.3
     ssl-default-bind-ciphersuites TLS_AES_128_GCM_SHA256
     ssl-default-bind-curves X25519
