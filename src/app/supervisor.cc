@@ -4,6 +4,7 @@
 #include "app/prepared.h"
 #include "palier/base/clock.h"
 #include "palier/base/log.h"
+#include "palier/net/process.h"
 
 #include <algorithm>
 #include <array>
@@ -13,6 +14,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 namespace palier::app {
 namespace {
@@ -214,6 +216,7 @@ void Supervisor::on_look_timer() {
     builder_.forget_retired();
     certificates_.forget_retired();
     std::erase_if(former_logs_, [](const auto& log) { return log->finished(); });
+    if (::getpid() == 1) net::reap_orphans();
     loop_.timers().arm(look_timer_, loop_.now_ms() + kLookMs);
 }
 
@@ -241,6 +244,7 @@ void Supervisor::run() {
     control_.reset();
     admin_.reset();
     end_logs();
+    if (::getpid() == 1) net::reap_orphans();
     base::log_info("palier has stopped");
     // It ends by itself: no signal that comes late may make that another end.
     sigset_t late;

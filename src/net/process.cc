@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <set>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -32,6 +33,12 @@ std::vector<char*> pointers_to(std::vector<std::string>& texts) {
         pointers.push_back(text.data());
     pointers.push_back(nullptr);
     return pointers;
+}
+
+/// Children whose end is still to be told; the loop's thread alone starts any.
+std::set<int>& expected() {
+    static std::set<int> pids;
+    return pids;
 }
 
 /// A child that was killed just now ends at once, unless the kernel holds it; then init inherits it.
@@ -153,12 +160,14 @@ base::Result<void> Process::State::spawn() {
         return base::system_failure("cannot run " + options.argv.front(), -error);
     }
     pid = handle->process.pid;
+    expected().insert(pid);
     return {};
 }
 
 void Process::State::close_handle() {
     if (handle == nullptr) return;
     static_cast<void>(loop.uv());
+    expected().erase(pid);
     handle->state = nullptr;
     uv_close(reinterpret_cast<uv_handle_t*>(&handle->process),
              [](uv_handle_t* closed) { delete static_cast<Handle*>(closed->data); });
@@ -279,6 +288,16 @@ void Process::terminate(std::uint64_t grace_ms) {
 
 void Process::release() {
     state_->let_go();
+}
+
+void reap_orphans() {
+    while (true) {
+        siginfo_t ended{};
+        const int found = ::waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT);
+        // One that is expected is left to libuv, which has not looked yet; others may be behind it.
+        if (found != 0 || ended.si_pid == 0 || expected().contains(ended.si_pid)) return;
+        static_cast<void>(::waitpid(ended.si_pid, nullptr, WNOHANG));
+    }
 }
 
 }  // namespace palier::net

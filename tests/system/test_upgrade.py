@@ -547,3 +547,13 @@ def test_an_init_that_waits_for_palier_keeps_its_child(raw_backend, tmp_path):
         assert container.palier.get().body == b"a"
         os.kill(container.outside(pid), signal.SIGKILL)
         assert container.palier.child.wait() == 128 + signal.SIGKILL
+
+
+@IN_CONTAINER
+def test_pid_1_reaps_what_others_left(raw_backend, tmp_path):
+    with Container(site([server("a", raw_backend(name="a").address)]), tmp_path) as container:
+        first = container.first
+        subprocess.run(["nsenter", f"--target={first}", "--pid", "sh", "-c", "sleep 0.1 & echo $!"], check=True,
+                       stdout=subprocess.DEVNULL)
+        assert container.children(first) != []
+        wait_for(lambda: container.children(first) == [], "the end of the one that was left")

@@ -84,4 +84,9 @@ class Process {
     std::unique_ptr<State> state_;
 };
 
+/// A container's first process inherits every process there whose parent has ended: takes note of the end of those that
+/// have ended, so that they do not stay as zombies. Not those of a Process. To be called now and then, on the loop's
+/// thread.
+void reap_orphans();
+
 }  // namespace palier::net

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 using namespace palier::net;
@@ -243,4 +244,34 @@ TEST_CASE("a callback may destroy the process") {
     loop.run_once(0);
     CHECK(lines == 1);
     CHECK_FALSE(has_children());
+}
+
+TEST_CASE("what was left by others is reaped, and what a Process is about is not") {
+    REQUIRE(::prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
+    Loop loop;
+    Run parent = Run::shell(loop, "sleep 0.05 >/dev/null 2>&1 & exit 3");
+    REQUIRE(run_until(loop, [&] { return parent.end.has_value(); }));
+    CHECK(parent.end->status == 3);
+    Run other = Run::shell(loop, "exit 4");
+    const auto has_children = [] {
+        siginfo_t one{};
+        return ::waitid(P_ALL, 0, &one, WEXITED | WNOHANG | WNOWAIT) == 0;
+    };
+    const std::uint64_t until = palier::base::monotonic_ms() + kPatienceMs;
+    while (palier::base::monotonic_ms() < until) {  // its loop does not turn: `other` stays as it is
+        reap_orphans();
+        siginfo_t one{};
+        if (::waitid(P_PID, static_cast<id_t>(other.process->pid()), &one, WEXITED | WNOHANG | WNOWAIT) ==
+                0 &&
+            one.si_pid != 0)
+            break;
+    }
+    reap_orphans();
+    REQUIRE(run_until(loop, [&] { return other.end.has_value(); }));
+    CHECK(other.end->status == 4);
+    CHECK(run_until(loop, [&] {
+        reap_orphans();
+        return !has_children();
+    }));
+    ::prctl(PR_SET_CHILD_SUBREAPER, 0);
 }
