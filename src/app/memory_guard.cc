@@ -1,23 +1,23 @@
 #include "app/memory_guard.h"
 
 #include "palier/base/log.h"
-#include "palier/config/units.h"
 
+#include <algorithm>
 #include <fstream>
+#include <string>
 #include <utility>
 
+#include <fmt/format.h>
 #include <malloc.h>
 #include <unistd.h>
 
 namespace palier::app {
 namespace {
 
-constexpr std::uint64_t kLookMs = 100;
-constexpr std::uint64_t kCloseLookMs = 10;
+constexpr std::uint64_t kMiB = 1 << 20;
 constexpr std::uint64_t kTrimMs = 500;  // between two returns of freed memory, which takes a while
 
 /// Per cent of the limit.
-constexpr std::uint64_t kCloser = 75;
 constexpr std::uint64_t kSoft = 90;
 constexpr std::uint64_t kSoftOver = 85;
 constexpr std::uint64_t kHard = 95;
@@ -25,6 +25,13 @@ constexpr std::uint64_t kHardOver = 90;
 
 bool reaches(Cgroup::Memory memory, std::uint64_t per_cent) {
     return memory.used >= memory.limit / 100 * per_cent;
+}
+
+/// Until the next look, for each costs some system calls.
+std::uint64_t patience_ms(const std::optional<Cgroup::Memory>& memory) {
+    if (!memory) return 5'000;  // a group may get a limit at any time
+    if (reaches(*memory, 75)) return 10;
+    return reaches(*memory, 50) ? 100 : 250;
 }
 
 /// This process's own memory in bytes, without what it shares with files; proc(5), statm.
@@ -84,10 +91,7 @@ void MemoryGuard::look() {
     base::TimerWheel::disarm(timer_);
     memory_ = measure_ ? measure_() : std::nullopt;
     go_over_to(memory_ ? pressure_at(*memory_, pressure_) : Pressure::none);
-    // A group may get a limit at any time.
-    if (measure_)
-        loop_.timers().arm(timer_,
-                           loop_.now_ms() + (memory_ && reaches(*memory_, kCloser) ? kCloseLookMs : kLookMs));
+    if (measure_) loop_.timers().arm(timer_, loop_.now_ms() + patience_ms(memory_));
 }
 
 void MemoryGuard::go_over_to(Pressure next) {
@@ -96,8 +100,7 @@ void MemoryGuard::go_over_to(Pressure next) {
     if (before == Pressure::none) ++shortages_;
     if (before != next) {
         const std::string extent =
-            memory_ ? config::size_to_text(memory_->used) + " of " + config::size_to_text(memory_->limit)
-                    : "no limit";
+            memory_ ? fmt::format("{} of {} MiB", memory_->used / kMiB, memory_->limit / kMiB) : "no limit";
         if (next == Pressure::none) {
             base::log_info("memory: {}; all is as usual again", extent);
         } else if (next == Pressure::hard) {

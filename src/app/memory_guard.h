@@ -5,7 +5,7 @@
 //     soft        90 %          85 %           close idle connections, and tell clients to go with each response
 //     hard        95 %          90 %           accept nobody, answer requests with 503
 //
-// It looks ten times a second, and far more often from 75 % on: memory may fill fast.
+// It looks four times a second, and far more often from 75 % on: memory may fill fast.
 //
 // Thread: control only. Owner: the supervisor. Ends: the destructor.
 #pragma once
