@@ -38,6 +38,13 @@ class Container:
             self.remove()
             raise AssertionError(f"the container does not start: {done.stderr}")
 
+    @classmethod
+    def named(cls, name: str) -> "Container":
+        """One that somebody else has started."""
+        container = cls.__new__(cls)
+        container.id = name
+        return container
+
     def exec(self, *command: str, user: str | None = None, check: bool = True) -> subprocess.CompletedProcess:
         return podman("exec", *(["--user", user] if user else []), self.id, *command, check=check)
 
