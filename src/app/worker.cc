@@ -197,7 +197,9 @@ void Worker::close_idle() {
             if (connection == nullptr) break;
             core_.connections.push_back(*connection);
             if (connection->busy()) continue;
-            connection->wind_down();
+            const std::size_t before = core_.connection_count;
+            connection->wind_down();  // one that has not been served yet stays
+            if (core_.connection_count == before) continue;
             ++spared_;
             --most;
         }

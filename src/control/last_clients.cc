@@ -65,6 +65,7 @@ void LastClients::leave() {
 }
 
 void LastClients::on_events(std::uint32_t /*ready*/) {
+    if (channel_ < 0) return;
     const Heard heard = hear(channel_);
     if (heard.ended) {
         leave();

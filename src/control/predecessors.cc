@@ -1,6 +1,7 @@
 #include "control/take_over_channel.h"
 #include "palier/base/log.h"
 #include "palier/control/last_clients.h"
+#include "palier/net/deferred.h"
 #include "palier/pool/server_state.h"
 
 #include <algorithm>
@@ -32,13 +33,14 @@ std::shared_ptr<void> after_all(Predecessors::Done done) {
 
 }  // namespace
 
-class Predecessors::Predecessor final : private net::Watcher {
+/// Events of the turn in which it is lost may still name it, and whoever is answered then may decide something anew.
+class Predecessors::Predecessor final : public net::Deferred, private net::Watcher {
   public:
     Predecessor(net::Loop& loop, int channel, Engine& engine)
         : loop_(loop), channel_(channel), engine_(engine), number_(loop.now_us()) {
         if (!loop_.watch_level(channel_, *this)) lose();
     }
-    ~Predecessor() { lose(); }
+    ~Predecessor() override { lose(); }
 
     [[nodiscard]] int channel() const { return channel_; }
     [[nodiscard]] bool gone() const { return channel_ < 0; }
@@ -49,6 +51,8 @@ class Predecessors::Predecessor final : private net::Watcher {
         order("decisions", overlay, std::move(done));
     }
     void order(const char* step, std::string text, Done done);
+    /// It has no clients any more, or nothing can be done about them. Whatever waits is done.
+    void lose();
 
   private:
     struct Order {
@@ -65,7 +69,6 @@ class Predecessors::Predecessor final : private net::Watcher {
     void count(const std::string& loads);
     void forget_loads();
     void on_late();
-    void lose();
 
     net::Loop& loop_;
     int channel_;
@@ -92,6 +95,7 @@ void Predecessors::Predecessor::order(const char* step, std::string text, Done d
 }
 
 void Predecessors::Predecessor::on_events(std::uint32_t /*ready*/) {
+    if (gone()) return;
     const Heard heard = hear(channel_);
     if (heard.message) answers_ = true;
     if (heard.ended) {
@@ -146,7 +150,6 @@ void Predecessors::Predecessor::on_late() {
         done();
 }
 
-/// It has no clients any more, or nothing can be done about them.
 void Predecessors::Predecessor::lose() {
     base::TimerWheel::disarm(late_timer_);
     if (channel_ >= 0) {
@@ -176,26 +179,37 @@ std::vector<int> Predecessors::channels() const {
 }
 
 void Predecessors::leave() {
-    all_.clear();
+    for (auto& one : std::exchange(all_, {})) {
+        one->lose();
+        loop_.defer_delete(std::move(one));
+    }
 }
 
-void Predecessors::forget_gone() {
-    std::erase_if(all_, [](const auto& one) { return one->gone(); });
+/// All that are left. They live to the end of the turn, whatever is decided meanwhile.
+std::vector<Predecessors::Predecessor*> Predecessors::left() {
+    std::vector<Predecessor*> left;
+    for (auto& one : std::exchange(all_, {})) {
+        if (one->gone()) {
+            loop_.defer_delete(std::move(one));
+        } else {
+            left.push_back(one.get());
+            all_.push_back(std::move(one));
+        }
+    }
+    return left;
 }
 
 void Predecessors::decide(const std::string& overlay, Done done) {
-    forget_gone();
     const auto all = after_all(std::move(done));
-    for (const auto& one : all_)
+    for (Predecessor* const one : left())
         one->decide(overlay, [all] {});
 }
 
 void Predecessors::close_connections(const std::string& server, bool tunnels, Done done) {
-    forget_gone();
     const json what{{"server", server}, {"tunnels", tunnels}};
     const std::string text = what.dump(-1, ' ', false, json::error_handler_t::replace);
     const auto all = after_all(std::move(done));
-    for (const auto& one : all_)
+    for (Predecessor* const one : left())
         one->order("close", text, [all] {});
 }
 

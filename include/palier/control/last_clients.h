@@ -83,7 +83,7 @@ class Predecessors {
   private:
     class Predecessor;
 
-    void forget_gone();
+    [[nodiscard]] std::vector<Predecessor*> left();
 
     net::Loop& loop_;
     Engine& engine_;

@@ -147,6 +147,31 @@ TEST_CASE("the end of the palier before holds nobody up") {
     CHECK(two.done == 2);
 }
 
+TEST_CASE("whoever is answered because a palier has ended may decide something at once") {
+    Two two;
+    two.old.engine.held = true;
+    CHECK(two.now.overlay.set_admin("web", "front1", pool::Admin::drained, {}).empty());
+    two.predecessors->decide(two.now.overlay.exported(), [&] {
+        ++two.done;
+        two.predecessors->decide("another", [&] { ++two.done; });
+    });
+    CHECK(two.until([&] { return two.old.engine.publications == 1; }));
+    SECTION("which is heard") {
+        two.last_clients.reset();
+        CHECK(two.until([&] { return two.done == 2; }));
+    }
+    SECTION("which is found out by telling it something") {
+        two.last_clients.reset();
+        two.predecessors->close_connections("web/front1", false, [&] { ++two.done; });
+        CHECK(two.done == 3);
+    }
+    SECTION("or has become the next palier's") {
+        two.predecessors->leave();
+        CHECK(two.done == 2);
+    }
+    CHECK(two.predecessors->channels().empty());
+}
+
 TEST_CASE("whoever waits when this palier ends is answered") {
     Two two;
     two.old.engine.held = true;
