@@ -134,20 +134,20 @@ void Predecessors::Predecessor::forget_loads() {
     counted_.clear();
 }
 
+/// Once it is late with one order, nothing is waited for.
 void Predecessors::Predecessor::on_late() {
-    std::vector<Done> late;
-    while (!orders_.empty() && orders_.begin()->second.until_ms <= loop_.now_ms()) {
-        late.push_back(std::move(orders_.begin()->second.done));
-        orders_.erase(orders_.begin());
+    if (orders_.empty()) return;
+    if (const std::uint64_t until_ms = orders_.begin()->second.until_ms; until_ms > loop_.now_ms()) {
+        loop_.timers().arm(late_timer_, until_ms);
+        return;
     }
-    if (!orders_.empty()) loop_.timers().arm(late_timer_, orders_.begin()->second.until_ms);
-    if (late.empty()) return;
     answers_ = false;
     base::log_error(
         "a palier before this one did not answer within {} s: a decision may not hold for its last clients",
         kPatienceMs / 1000);
-    for (const Done& done : late)
-        done();
+    const auto late = std::exchange(orders_, {});
+    for (const auto& [number, order] : late)
+        order.done();
 }
 
 void Predecessors::Predecessor::lose() {
