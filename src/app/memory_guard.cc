@@ -15,23 +15,34 @@ namespace palier::app {
 namespace {
 
 constexpr std::uint64_t kMiB = 1 << 20;
-constexpr std::uint64_t kTrimMs = 500;  // between two returns of freed memory, which takes a while
+constexpr std::uint64_t kTrimMs = 500;      // between two returns of freed memory, which takes a while
+constexpr std::uint64_t kSettleMs = 10'000;  // for what a shortage has left to be freed, after its end
 
-/// Per cent of the limit.
-constexpr std::uint64_t kSoft = 90;
-constexpr std::uint64_t kSoftOver = 85;
-constexpr std::uint64_t kHard = 95;
-constexpr std::uint64_t kHardOver = 90;
+/// What is left below the limit when a pressure begins or ends: a part of it, but no less than so many MiB, because what
+/// arrives between two looks does not become less with the limit. Where that were more than a quarter of the limit, it
+/// shrinks with it.
+struct Room {
+    std::uint64_t per_cent;
+    std::uint64_t mib;
 
-bool reaches(Cgroup::Memory memory, std::uint64_t per_cent) {
-    return memory.used >= memory.limit / 100 * per_cent;
-}
+    [[nodiscard]] bool is_used_up(Cgroup::Memory memory) const {
+        const std::uint64_t least = std::min(mib * kMiB, memory.limit / kSmallMiB * mib);
+        return memory.used + std::max(memory.limit / 100 * per_cent, least) >= memory.limit;
+    }
+
+    static constexpr std::uint64_t kSmallMiB = 64;
+};
+constexpr Room kHard{.per_cent = 5, .mib = 8};
+constexpr Room kSoft{.per_cent = 10, .mib = 12};
+constexpr Room kSoftOver{.per_cent = 15, .mib = 16};
+constexpr Room kWatched{.per_cent = 25, .mib = 32};
+constexpr Room kNoticed{.per_cent = 50, .mib = 48};
 
 /// Until the next look, for each costs some system calls.
 std::uint64_t patience_ms(const std::optional<Cgroup::Memory>& memory) {
     if (!memory) return 5'000;  // a group may get a limit at any time
-    if (reaches(*memory, 75)) return 10;
-    return reaches(*memory, 50) ? 100 : 250;
+    if (kWatched.is_used_up(*memory)) return 10;
+    return kNoticed.is_used_up(*memory) ? 100 : 250;
 }
 
 /// This process's own memory in bytes, without what it shares with files; proc(5), statm.
@@ -71,8 +82,8 @@ std::string_view text_of(Pressure pressure) {
 }
 
 Pressure pressure_at(Cgroup::Memory memory, Pressure before) {
-    if (reaches(memory, before == Pressure::hard ? kHardOver : kHard)) return Pressure::hard;
-    if (reaches(memory, before == Pressure::none ? kSoft : kSoftOver)) return Pressure::soft;
+    if ((before == Pressure::hard ? kSoft : kHard).is_used_up(memory)) return Pressure::hard;
+    if ((before == Pressure::none ? kSoft : kSoftOver).is_used_up(memory)) return Pressure::soft;
     return Pressure::none;
 }
 
@@ -91,6 +102,7 @@ void MemoryGuard::look() {
     base::TimerWheel::disarm(timer_);
     memory_ = measure_ ? measure_() : std::nullopt;
     go_over_to(memory_ ? pressure_at(*memory_, pressure_) : Pressure::none);
+    give_back();
     if (measure_) loop_.timers().arm(timer_, loop_.now_ms() + patience_ms(memory_));
 }
 
@@ -113,10 +125,16 @@ void MemoryGuard::go_over_to(Pressure next) {
         }
     }
     relieve_(next);
-    if (loop_.now_ms() - trimmed_ms_ >= kTrimMs) {
-        trimmed_ms_ = loop_.now_ms();
-        ::malloc_trim(0);
-    }
+}
+
+/// What was freed goes back to the kernel, for whom it is palier's until then: in a shortage, and for a while after it,
+/// when those connections end that it has found.
+void MemoryGuard::give_back() {
+    const std::uint64_t now = loop_.now_ms();
+    if (pressure_ != Pressure::none) short_until_ms_ = now;
+    if (shortages_ == 0 || now - short_until_ms_ > kSettleMs || now - trimmed_ms_ < kTrimMs) return;
+    trimmed_ms_ = now;
+    ::malloc_trim(0);
 }
 
 }  // namespace palier::app

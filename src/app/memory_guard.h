@@ -1,11 +1,14 @@
 // MemoryGuard: sees palier's memory come near its limit, and has it let go of what can be spared before the kernel ends it.
 //
-//     pressure    from          until below    what workers do
+//     pressure    from    or with less than    until below    or with more than    what workers do
 //     none
-//     soft        90 %          85 %           close idle connections, and tell clients to go with each response
-//     hard        95 %          90 %           accept nobody, answer requests with 503
+//     soft        90 %    12 MiB left          85 %           16 MiB left          close idle connections, and tell
+//                                                                                  clients to go with each response
+//     hard        95 %     8 MiB left          90 %           12 MiB left          accept nobody, answer requests with
+//                                                                                  503, unfinished ones too
 //
-// It looks four times a second, and far more often from 75 % on: memory may fill fast.
+// The MiB matter in small limits; below 64 MiB they are as many 64ths of the limit. It looks four times a second, and far
+// more often when a quarter is left: memory may fill fast.
 //
 // Thread: control only. Owner: the supervisor. Ends: the destructor.
 #pragma once
@@ -50,6 +53,7 @@ class MemoryGuard {
   private:
     void look();
     void go_over_to(Pressure next);
+    void give_back();
 
     net::Loop& loop_;
     Relieve relieve_;
@@ -57,6 +61,7 @@ class MemoryGuard {
     Pressure pressure_ = Pressure::none;
     std::uint64_t shortages_ = 0;
     std::optional<Cgroup::Memory> memory_;
+    std::uint64_t short_until_ms_ = 0;
     std::uint64_t trimmed_ms_ = 0;
     base::Timer timer_ = base::Timer::calling<&MemoryGuard::look>(this);
 };

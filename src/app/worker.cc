@@ -180,9 +180,13 @@ void Worker::relieve(Pressure pressure) {
     mailbox_.post([this, pressure] {
         pressure_ = pressure;
         set_leaving();
-        core_.short_of_memory = pressure == Pressure::hard;
+        const bool was_short = std::exchange(core_.short_of_memory, pressure == Pressure::hard);
         if (core_.short_of_memory) gates_.pause("memory is short");
+        if (core_.short_of_memory && !was_short) {
+            visit_all([](proxy::ClientConnection& connection) { connection.give_up_request(); });
+        }
         if (pressure != Pressure::none) close_idle();
+        core_.drop_spares();
     });
 }
 

@@ -23,10 +23,16 @@ char* allocate(std::size_t size) {
 }  // namespace
 
 BufferCache::~BufferCache() {
+    drop_spares();
+}
+
+void BufferCache::drop_spares() {
     for (auto& blocks : free_) {
         for (char* block : blocks)
             std::free(block);
+        blocks.clear();
     }
+    kept_ = 0;
 }
 
 char* BufferCache::take(std::size_t& size) {

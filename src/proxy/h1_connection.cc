@@ -123,6 +123,10 @@ void H1Connection::read_head() {
     }
     if (state_ == State::idle && served_) wait_for(Waiting::request, timeouts().client_header);
     state_ = State::head;
+    if (core_.short_of_memory) [[unlikely]] {
+        give_up_request();
+        return;
+    }
     head_seen_ = static_cast<std::uint32_t>(bytes.size());
     if (in_.empty()) in_.append(bytes);
     if (transport_.readable()) go_on_later();
@@ -315,6 +319,12 @@ void H1Connection::on_deadline(Waiting what) {
 
 void H1Connection::wind_down() {
     if (state_ == State::idle && in_.empty() && served_ && !transport_.readable()) close();
+}
+
+void H1Connection::give_up_request() {
+    if (state_ != State::head || closed_ || broken_) return;
+    ++core_.refused;
+    answer_and_close(503, Termination::no_memory);
 }
 
 void H1Connection::on_close(Termination reason) {

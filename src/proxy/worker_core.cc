@@ -74,6 +74,12 @@ void WorkerCore::recycle_retired() {
     retired_.clear();
 }
 
+void WorkerCore::drop_spares() {
+    free_.clear();
+    spare_pipes_.clear();
+    buffers.drop_spares();
+}
+
 std::unique_ptr<net::Pipe> WorkerCore::take_pipe() {
     if (spare_pipes_.empty()) return net::Pipe::open();
     auto pipe = std::move(spare_pipes_.back());

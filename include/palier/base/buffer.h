@@ -26,9 +26,11 @@ class BufferCache {
     /// A block of at least `size` bytes; `size` becomes its real capacity.
     [[nodiscard]] char* take(std::size_t& size);
     void give(char* block, std::size_t capacity);
+    /// Frees what it keeps.
+    void drop_spares();
 
   private:
-    static constexpr std::size_t kClasses = 7;  // 1 KiB to 64 KiB; larger blocks go back at once
+    static constexpr std::size_t kClasses = 9;  // 1 KiB to 256 KiB; larger blocks go back at once
     static constexpr std::size_t kKeptBytes = 4 * 1024 * 1024;  // per cache
 
     std::array<std::vector<char*>, kClasses> free_;

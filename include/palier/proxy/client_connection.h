@@ -42,6 +42,8 @@ class ClientConnection : public net::Deferred,
     virtual void wind_down() = 0;
     /// Tells the client to go where that can be said at any time; an idle connection stays.
     virtual void tell_to_go() {}
+    /// Memory is short: a request that has not come in whole, or a handshake, is given up with what it holds.
+    virtual void give_up_request() {}
     /// A request is being served.
     [[nodiscard]] virtual bool busy() const { return false; }
     [[nodiscard]] bool listener_leaves() const { return listener_->leaving; }

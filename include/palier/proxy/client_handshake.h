@@ -13,6 +13,7 @@ class ClientHandshake final : public ClientConnection {
                     const base::SocketAddress& peer);
 
     void wind_down() override {}
+    void give_up_request() override { close(); }
 
   private:
     void on_readable() override;

@@ -30,6 +30,7 @@ class H1Connection final : public ClientConnection, private ClientStream {
     static void refuse_plain(ClientConnection& former);
 
     void wind_down() override;
+    void give_up_request() override;
     [[nodiscard]] bool busy() const override { return state_ == State::exchange; }
 
   private:

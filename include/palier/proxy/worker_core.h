@@ -60,6 +60,8 @@ class WorkerCore {
     /// At the end of a turn: late outputs are sent, and what was retired may be taken again.
     void end_turn();
     void recycle_retired();
+    /// Frees what is only kept for reuse.
+    void drop_spares();
 
     /// An empty pipe; null when there is none to be had.
     [[nodiscard]] std::unique_ptr<net::Pipe> take_pipe();
