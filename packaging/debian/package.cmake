@@ -1,5 +1,6 @@
 # The Debian package: `cpack -G DEB --config build/release/CPackConfig.cmake` makes it of the built program.
-set(CPACK_PACKAGE_CONTACT "palier maintainers <palier@example.org>")
+# Not a mailbox. Debian wants an address; whoever publishes the package puts in their own.
+set(CPACK_PACKAGE_CONTACT "palier maintainers <maintainers@palier.invalid>")
 set(CPACK_DEBIAN_PACKAGE_RELEASE 1)
 set(PALIER_DEBIAN_VERSION ${PROJECT_VERSION}-${CPACK_DEBIAN_PACKAGE_RELEASE})
 
