@@ -1,19 +1,20 @@
 """packaging/compose, started with podman-compose: the site as a hosting team would begin with it.
 
 podman-compose before 1.0.6, which Debian 12 has, knows no network_mode: palier's own containers are started by podman
-itself, with what the file says of them."""
+itself, by README.md's commands."""
 
+import json
 import os
 import re
-import resource
 import secrets
 import shlex
 import shutil
 import subprocess
 from pathlib import Path
 
+import readme
 import yaml
-from engine import IMAGE, PODMAN, RUN_OPTIONS, Container, podman
+from engine import BASE_IMAGE, IMAGE, NOFILE, RUN_OPTIONS, Container, podman
 from harness import Control, free_port, wait_for
 from harness.environment import ROOT as CHECKOUT
 
@@ -30,22 +31,53 @@ class Site:
         for path in (self.folder, *self.folder.rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)
         self.http, self.https = (f"127.0.0.1:{free_port()}" for _ in range(2))
-        nofile = min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
         self._environment = {
-            "PALIER_IMAGE": IMAGE, "FRONT_IMAGE": os.environ.get("PALIER_FRONT_IMAGE", "localhost/palier-test-front"),
+            "PALIER_IMAGE": IMAGE, "EDGE_IMAGE": BASE_IMAGE,
+            "FRONT_IMAGE": os.environ.get("PALIER_FRONT_IMAGE", "localhost/palier-test-front"),
             "DATABASE_IMAGE": os.environ.get("PALIER_DATABASE_IMAGE", "localhost/palier-test-database"),
-            "HTTP_PORT": self.http, "HTTPS_PORT": self.https, "NODE_NAME": "srv7", "NOFILE": str(nofile)}
-        self._podman = folder / "podman"
-        self._podman.write_text(f'#!/bin/sh\nexec {shlex.join(PODMAN)} "$@"\n')
-        self._podman.chmod(0o755)
-        self._paliers: list[Container] = []
+            "HTTP_PORT": self.http, "HTTPS_PORT": self.https, "NODE_NAME": "srv7", "NOFILE": str(NOFILE)}
+        self._podman = readme.podman_in(folder)
+        self._palier = f"{self.name}-palier"
+        command = readme.commands("--network container:compose_edge_1").partition("\n")[2]  # without podman-compose itself
+        self._options, _, self._start = self._adapted(command, compose_=f"{self.name}_", srv1="srv7").partition("\npodman run")
 
     def start(self) -> Container:
-        """The first palier."""
+        """palier and all others."""
         self.up(*OTHERS)
-        certificate = Container.named(f"{self.name}_certificate_1")
-        assert certificate.wait() == 0, certificate.log()
-        return self.start_palier()
+        self._run(f"{self._options}\npodman run{self._start}")
+        return Container.named(self._palier)
+
+    def upgrade(self) -> Container:
+        """Another palier, which takes over from the one that is there."""
+        self._run("set -e\n" + self._options + "\n" + self._adapted(readme.commands("podman rename palier-next palier")))
+        return Container.named(self._palier)
+
+    def options(self) -> list[str]:
+        """README.md's for palier's containers."""
+        return shlex.split(self._options.partition('"')[2].partition('"')[0])
+
+    def options_of_compose(self) -> list[str]:
+        """The same, as compose.yaml has them."""
+        service = self._read()["services"]["palier"]
+        volumes = [volume if volume.startswith((".", "/")) else f"{self.name}_{volume}" for volume in service["volumes"]]
+        assert service["network_mode"] == "service:edge" and service["read_only"]
+        return ["--network", f"container:{self._container_name('edge')}", "--restart", service["restart"],
+                "--stop-timeout", service["stop_grace_period"].removesuffix("s"),
+                *(word for name, limit in service["ulimits"].items()
+                  for word in ("--ulimit", f"{name}={limit['soft']}:{limit['hard']}")),
+                "--read-only", *(f"--cap-drop={name}" for name in service["cap_drop"]),
+                *(f"--security-opt={option.removesuffix(':true')}" for option in service["security_opt"]),
+                *(word for name, value in service["environment"].items() for word in ("-e", f"{name}={value}")),
+                *(word for volume in volumes for word in ("-v", volume))]
+
+    def health_checks(self) -> tuple[str, str]:
+        """compose.yaml's and the image's."""
+        image = json.loads(podman("image", "inspect", "--format", "{{json .HealthCheck}}", IMAGE).stdout)
+        return self._read()["services"]["palier"]["healthcheck"]["test"], image["Test"][-1]
+
+    def volume(self, name: str) -> Path:
+        """Its folder on this machine."""
+        return Path(podman("volume", "inspect", "--format", "{{.Mountpoint}}", f"{self.name}_{name}").stdout.strip())
 
     def up(self, *services: str) -> None:
         done = subprocess.run(
@@ -57,22 +89,13 @@ class Site:
             assert podman("container", "exists", self._container_name(service), check=False).returncode == 0, (
                 done.stdout + done.stderr)
 
-    def start_palier(self) -> Container:
-        """Another one, which takes over from the one that is there."""
-        service = self._read()["services"]["palier"]
-        volumes = [volume if volume.startswith((".", "/")) else f"{self.name}_{volume}" for volume in service["volumes"]]
-        assert service["network_mode"] == "service:edge" and service["read_only"]
-        options = ["--network", f"container:{self._container_name('edge')}", "--read-only", "--read-only-tmpfs=false",
-                   *(f"--cap-drop={name}" for name in service["cap_drop"]),
-                   *(f"--security-opt={option}" for option in service["security_opt"]),
-                   *(f"--env={name}={value}" for name, value in service["environment"].items()),
-                   *(f"--volume={volume.replace('./', f'{self.folder}/', 1)}" for volume in volumes),
-                   *(f"--ulimit={name}={limit['soft']}:{limit['hard']}" for name, limit in service["ulimits"].items())]
-        self._paliers.append(Container(*options, image=service["image"], command=service["command"]))
-        return self._paliers[-1]
-
     def service(self, name: str) -> Container:
         return Container.named(self._container_name(name))
+
+    def start_again(self, name: str) -> None:
+        """A service that comes to its end."""
+        podman("start", self._container_name(name))
+        assert self.service(name).wait() == 0, self.service(name).log()
 
     def replace(self, name: str) -> str:
         """Removes the container of a service and starts another; its address, which is another one too."""
@@ -89,8 +112,7 @@ class Site:
 
     def ctl(self, command: str) -> dict:
         """The last line of the reply of the palier that has the control socket, whose volume is a folder of this machine."""
-        run = podman("volume", "inspect", "--format", "{{.Mountpoint}}", f"{self.name}_run").stdout.strip()
-        with Control(Path(run) / "control.sock", timeout=60) as control:
+        with Control(self.volume("run") / "control.sock", timeout=60) as control:
             return control.do(command)
 
     def wait_until_up(self, server: str, address: str | None = None) -> None:
@@ -102,10 +124,17 @@ class Site:
         wait_for(is_up, f"{server} up", 60, every=0.2)
 
     def remove(self) -> None:
-        names = [palier.id for palier in self._paliers] + [self._container_name(service) for service in OTHERS]
+        names = [self._palier, f"{self._palier}-next", *map(self._container_name, OTHERS)]
         podman("rm", "--force", "--ignore", "--volumes", "--time", "0", *names, check=False)
         podman("network", "rm", "--force", f"{self.name}_inside", check=False)
         podman("volume", "rm", "--force", *(f"{self.name}_{volume}" for volume in self._read()["volumes"]), check=False)
+
+    def _adapted(self, script: str, **others: str) -> str:
+        return readme.adapted(script, self._palier, **others)
+
+    def _run(self, script: str) -> None:
+        done = readme.run(script, self.folder, self._podman)
+        assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
 
     def _container_name(self, service: str) -> str:
         return f"{self.name}_{service}_1"

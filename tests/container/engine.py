@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import secrets
 import shlex
 import subprocess
@@ -15,6 +16,8 @@ BASE_IMAGE = os.environ.get("PALIER_BASE_IMAGE", "docker.io/library/debian:bookw
 
 # Whatever of a container a hosting team would take away.
 HARDENED = ["--read-only", "--read-only-tmpfs=false", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
+
+NOFILE = min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1])  # open files that a container may have here
 
 PATIENCE = 120  # seconds for podman itself
 

@@ -1,9 +1,11 @@
 """The image: its size, what is in it, and how it runs with its own configuration and as little as a container can have."""
 
 import json
+import os
+import subprocess
 
 import pytest
-from engine import BASE_IMAGE, HARDENED, IMAGE, podman, size_of, status_of
+from engine import BASE_IMAGE, HARDENED, IMAGE, RUN_OPTIONS, podman, size_of, status_of
 from harness import wait_for
 
 MOST_ABOVE_BASE = 60_000_000  # bytes
@@ -15,14 +17,27 @@ def test_size_above_the_base(containers):
     assert 0 < above < MOST_ABOVE_BASE
 
 
+def set_uid(image: str) -> set[str]:
+    find = ["-xdev", "-type", "f", "(", "-perm", "-4000", "-o", "-perm", "-2000", ")"]
+    return set(podman("run", "--rm", *RUN_OPTIONS, "--user", "0", "--entrypoint", "find", image, "/", *find).stdout.split())
+
+
 def test_what_is_in_it(image):
     said = image("--entrypoint", "sh", command=["-c", """
-        id -u; id -g; command -v gcc cmake curl; find / -xdev -perm -4000 -newer /etc/debian_version
+        id -u; id -g; command -v gcc cmake curl
         head -c 4 /usr/bin/palier | tail -c 3; echo; grep -c . /etc/ssl/certs/ca-certificates.crt
         ls /var/lib/apt/lists; stat -c %U /run/palier /var/lib/palier"""], check=False).stdout.split()
     assert said[:3] == ["10001", "10001", "ELF"]
     assert int(said[3]) > 1000
     assert said[4:] == ["palier", "palier"]
+    assert set_uid(IMAGE) == set_uid(BASE_IMAGE)
+
+
+def test_its_program_is_stripped(serving, tmp_path):
+    container, _ = serving()
+    podman("cp", f"{container.id}:/usr/bin/palier", str(tmp_path / "palier"))
+    said = subprocess.run(["file", "--brief", tmp_path / "palier"], check=True, capture_output=True, text=True).stdout
+    assert said.strip().endswith(", stripped"), said
 
 
 def test_labels_and_stop_signal(image):
@@ -79,8 +94,45 @@ def test_a_port_below_1024_without_any_right(containers):
     assert "Permission denied" in without.log() or "permission denied" in without.log(), without.log()
 
 
+def test_nothing_else_listens(serving):
+    container, _ = serving()
+    sockets = [line.split() for line in container.exec("cat", "/proc/net/tcp", "/proc/net/tcp6").stdout.splitlines()]
+    listening = {(words[1].split(":")[0], int(words[1].split(":")[1], 16)) for words in sockets if words[3] == "0A"}
+    assert listening == {("00000000", 8080), ("0100007F", 9901)}
+
+
+def test_as_many_workers_as_its_share_of_the_cpus(serving):
+    everywhere, _ = serving()
+    assert everywhere.ctl("status")["workers"] == len(os.sched_getaffinity(0))
+    try:
+        container, _ = serving("--cpus", "0.9")
+    except AssertionError as error:
+        if "cgroup" not in str(error).lower():
+            raise
+        pytest.skip(f"no limits of CPU time for containers here: {error}")
+    assert container.ctl("status")["workers"] == 1
+
+
+def is_healthy(container) -> bool:
+    return podman("healthcheck", "run", container.id, check=False).returncode == 0
+
+
 def test_health_check(serving):
     container, _ = serving()
-    assert podman("healthcheck", "run", container.id).returncode == 0
+    assert is_healthy(container)
+    container.ctl("upgrade")
+    assert is_healthy(container)
     container.exec("rm", "/run/palier/control.sock")
-    assert podman("healthcheck", "run", container.id, check=False).returncode != 0
+    assert not is_healthy(container)
+
+
+def test_health_check_of_a_container_that_has_not_taken_over_yet(serving, containers, tmp_path):
+    """On the control socket that it shares, the one before answers."""
+    os.chown(tmp_path, 10001, 10001)
+    tmp_path.chmod(0o755)
+    volume = ["--volume", f"{tmp_path}:/run/palier"]
+    before, _ = serving(*volume)
+    wait_for(lambda: before.ctl("status")["uptime_ms"] > 3000, "three seconds of it", 20, every=0.5)
+    next_one = containers(*volume, "--entrypoint", "sleep", command=["60"])
+    assert next_one.exec("palier", "ctl", "status").returncode == 0
+    assert is_healthy(before) and not is_healthy(next_one)
