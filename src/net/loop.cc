@@ -29,10 +29,12 @@ std::uint32_t ready_of(std::uint32_t events) {
     return ready;
 }
 
-bool control(int epoll, int operation, int descriptor, std::uint32_t events, void* data) {
+constexpr std::uint64_t kLibuv = std::numeric_limits<std::uint64_t>::max();  // an event's data: libuv's descriptor
+
+bool control(int epoll, int operation, int descriptor, std::uint32_t events, std::uint64_t data) {
     epoll_event event{};
     event.events = events;
-    event.data.ptr = data;
+    event.data.u64 = data;
     return epoll_ctl(epoll, operation, descriptor, &event) == 0;
 }
 
@@ -44,8 +46,7 @@ Loop::Loop() : timers_(base::monotonic_ms()) {
     }
     epoll_ = epoll_create1(EPOLL_CLOEXEC);
     if (epoll_ < 0) throw std::system_error(errno, std::system_category(), "epoll_create1");
-    // The libuv descriptor carries no Watcher: a null pointer marks it.
-    if (!control(epoll_, EPOLL_CTL_ADD, uv_backend_fd(&uv_), EPOLLIN, nullptr)) {
+    if (!control(epoll_, EPOLL_CTL_ADD, uv_backend_fd(&uv_), EPOLLIN, kLibuv)) {
         throw std::system_error(errno, std::system_category(), "epoll_ctl");
     }
     update_time();
@@ -87,11 +88,11 @@ void Loop::run_once(int max_wait_ms) {
     run_tasks();
     for (int i = 0; i < count; ++i) {
         const epoll_event& event = events[static_cast<std::size_t>(i)];
-        if (event.data.ptr == nullptr) {
+        if (event.data.u64 == kLibuv) {
             uv_ready = true;
-            continue;
+        } else if (Watcher* watcher = watcher_of(event.data.u64)) {
+            watcher->on_events(ready_of(event.events));
         }
-        static_cast<Watcher*>(event.data.ptr)->on_events(ready_of(event.events));
     }
     if (uv_ready) uv_run(&uv_, UV_RUN_NOWAIT);
     timers_.advance(now_ms());
@@ -103,25 +104,51 @@ void Loop::run_once(int max_wait_ms) {
     bury();
 }
 
-bool Loop::watch(int descriptor, Watcher& watcher) {
-    return control(epoll_, EPOLL_CTL_ADD, descriptor, kBothWays, &watcher);
+bool Loop::enlist(int operation, int descriptor, std::uint32_t events, Watcher& watcher) {
+    if (descriptor < 0) {
+        errno = EBADF;
+        return false;
+    }
+    const auto place = static_cast<std::size_t>(descriptor);
+    if (place >= watched_.size()) watched_.resize(std::max(place + 1, watched_.size() * 2));
+    Watched& entry = watched_[place];
+    entry.watcher = &watcher;
+    const std::uint64_t data = std::uint64_t{++entry.term} << 32 | place;
+    if (control(epoll_, operation, descriptor, events, data)) return true;
+    entry.watcher = nullptr;
+    return false;
 }
 
-bool Loop::rewatch(int descriptor, Watcher& watcher) {
-    return control(epoll_, EPOLL_CTL_MOD, descriptor, kBothWays, &watcher);
+Watcher* Loop::watcher_of(std::uint64_t data) const {
+    const Watched& entry = watched_[static_cast<std::uint32_t>(data)];
+    return entry.term == data >> 32 ? entry.watcher : nullptr;
+}
+
+bool Loop::watch(int descriptor, Watcher& watcher) {
+    return enlist(EPOLL_CTL_ADD, descriptor, kBothWays, watcher);
+}
+
+void Loop::rewatch(int descriptor, Watcher& watcher) {
+    watched_[static_cast<std::size_t>(descriptor)].watcher = &watcher;
 }
 
 bool Loop::watch_level(int descriptor, Watcher& watcher) {
-    return control(epoll_, EPOLL_CTL_ADD, descriptor, EPOLLIN, &watcher);
+    return enlist(EPOLL_CTL_ADD, descriptor, EPOLLIN, watcher);
 }
 
 bool Loop::watch_level(int descriptor, Watcher& watcher, bool readable, bool writable) {
     const std::uint32_t events = (readable ? EPOLLIN : 0U) | (writable ? EPOLLOUT : 0U);
-    return control(epoll_, EPOLL_CTL_MOD, descriptor, events, &watcher) ||
-           (errno == ENOENT && control(epoll_, EPOLL_CTL_ADD, descriptor, events, &watcher));
+    return enlist(EPOLL_CTL_MOD, descriptor, events, watcher) ||
+           (errno == ENOENT && enlist(EPOLL_CTL_ADD, descriptor, events, watcher));
+}
+
+void Loop::forget(int descriptor) {
+    watched_[static_cast<std::size_t>(descriptor)].watcher = nullptr;
 }
 
 void Loop::unwatch(int descriptor) {
+    const auto place = static_cast<std::size_t>(descriptor);
+    if (place < watched_.size()) watched_[place].watcher = nullptr;
     epoll_ctl(epoll_, EPOLL_CTL_DEL, descriptor, nullptr);
 }
 

@@ -111,9 +111,7 @@ void Socket::shutdown_write() {
 
 void Socket::close() {
     if (descriptor_ < 0) return;
-    // A child process holds every socket until it runs its program: closing it here would not end the events then, and
-    // the next one would find no watcher.
-    if (loop_ != nullptr) std::exchange(loop_, nullptr)->unwatch(descriptor_);
+    if (loop_ != nullptr) std::exchange(loop_, nullptr)->forget(descriptor_);
     ::close(descriptor_);
     descriptor_ = -1;
     readable_ = hangup_ = false;

@@ -50,7 +50,7 @@ ClientConnection::ClientConnection(ClientConnection& former)
       timer_(base::Timer::calling<&ClientConnection::on_timer>(this)),
       out_(&former.core_.buffers) {
     enlist();
-    if (!transport_.socket().rewatch(core_.loop, *this)) fail();
+    transport_.socket().rewatch(*this);
     former.close();
 }
 
@@ -95,11 +95,11 @@ void ClientConnection::fail() {
     core_.loop.again(*this);
 }
 
-void ClientConnection::send(const char* begin, const char* end) {
+void ClientConnection::send(const char* begin, const char* end, bool last) {
     if (broken_ || closed_) return;
     std::string_view bytes(begin, static_cast<std::size_t>(end - begin));
     if (out_.empty()) {
-        const net::IoResult sent = transport_.write(bytes);
+        const net::IoResult sent = transport_.write(bytes, last);
         if (sent.status == net::IoStatus::failed) {
             fail();
             return;

@@ -80,15 +80,18 @@ class Loop {
 
     [[nodiscard]] base::TimerWheel& timers() { return timers_; }
 
-    /// Watches `descriptor`, edge-triggered, both ways; it leaves the set when it is closed. False with errno
-    /// set.
+    /// Watches `descriptor`, edge-triggered, both ways, until forget() and its closing. False with errno set.
     [[nodiscard]] bool watch(int descriptor, Watcher& watcher);
-    /// From now on `watcher` hears of a descriptor that is watched already; what is ready is told anew.
-    [[nodiscard]] bool rewatch(int descriptor, Watcher& watcher);
+    /// From now on `watcher` hears of a descriptor that is watched already; what was told before is not told anew.
+    void rewatch(int descriptor, Watcher& watcher);
+    /// Nobody hears of `descriptor` any more, which is about to be closed. A child process holds it until it runs its
+    /// program: until then it has events still, which find no watcher.
+    void forget(int descriptor);
     /// Watches for readability only, level-triggered: for listening sockets.
     [[nodiscard]] bool watch_level(int descriptor, Watcher& watcher);
     /// The same with a choice of events, added or changed: for a library that owns its descriptors.
     [[nodiscard]] bool watch_level(int descriptor, Watcher& watcher, bool readable, bool writable);
+    /// Takes it out of the set, for one that stays open, here or in another process.
     void unwatch(int descriptor);
 
     /// Calls `task` once in the next turn, which then does not wait for events.
@@ -106,6 +109,16 @@ class Loop {
     }
 
   private:
+    /// Who hears of a descriptor. Events name it with its term, so that what was meant for one that had the same number
+    /// before reaches nobody; and a change of watchers, or a close, takes no system call.
+    struct Watched {
+        Watcher* watcher = nullptr;
+        std::uint32_t term = 0;
+    };
+    /// By one call of epoll_ctl(2). False with errno set.
+    [[nodiscard]] bool enlist(int operation, int descriptor, std::uint32_t events, Watcher& watcher);
+    [[nodiscard]] Watcher* watcher_of(std::uint64_t data) const;
+
     [[nodiscard]] int wait_ms(int max_wait_ms);
     void update_time();
     void run_tasks();
@@ -115,6 +128,7 @@ class Loop {
     bool uv_used_ = true;
     bool stopping_ = false;
     int epoll_ = -1;
+    std::vector<Watched> watched_;  // by descriptor
     std::uint64_t now_us_ = 0;
     std::uint64_t turn_ = 0;
     base::TimerWheel timers_;

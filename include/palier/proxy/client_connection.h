@@ -72,8 +72,8 @@ class ClientConnection : public net::Deferred,
     void wait_for_nothing() { waiting_for_ = Waiting::nothing; }
 
     /// Sends [begin, end) or keeps what the socket does not take. A broken connection takes nothing and is
-    /// closed in the next turn.
-    void send(const char* begin, const char* end);
+    /// closed in the next turn. `last`: nothing will be sent after it.
+    void send(const char* begin, const char* end, bool last = false);
     /// There are bytes that the socket did not take yet, or it is broken.
     [[nodiscard]] bool stuck() const { return broken_ || holds_output(); }
     /// The deadline is that of stuck() bytes.

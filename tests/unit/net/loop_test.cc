@@ -233,6 +233,54 @@ TEST_CASE("a level-triggered watch can change what it waits for") {
     loop.unwatch(mine.get());
 }
 
+TEST_CASE("an event of a descriptor that is closed here reaches nobody, nor the next one with its number") {
+    Loop loop;
+    RecordingWatcher before;
+    RecordingWatcher after;
+    auto [mine, peer] = socket_pair();
+    const int number = mine.get();
+    REQUIRE(loop.watch(number, before));
+    loop.run_once(0);
+    before.all = 0;
+    // As a child process does that has not run its program yet.
+    const Descriptor childs(::fcntl(number, F_DUPFD_CLOEXEC, 0));
+    REQUIRE(childs.get() >= 0);
+    loop.forget(number);
+    auto [next, next_peer] = socket_pair();
+    REQUIRE(::dup3(next.get(), mine.release(), O_CLOEXEC) == number);
+    const Descriptor reused(number);
+    REQUIRE(loop.watch(number, after));
+    loop.run_once(0);
+    after.all = 0;
+
+    peer.send("too late");
+    REQUIRE(childs.receive() == "too late");
+    loop.run_once(0);
+    CHECK(before.all == 0);
+    CHECK(after.all == 0);
+    next_peer.send("in time");
+    loop.run_once(1000);
+    CHECK((after.all & kReadable) != 0);
+    CHECK(before.all == 0);
+    loop.unwatch(number);
+}
+
+TEST_CASE("events go to the last watcher that a descriptor was given to") {
+    Loop loop;
+    RecordingWatcher first;
+    RecordingWatcher second;
+    auto [mine, peer] = socket_pair();
+    REQUIRE(loop.watch(mine.get(), first));
+    loop.run_once(0);
+    first.all = 0;
+    loop.rewatch(mine.get(), second);
+    peer.send("x");
+    loop.run_once(1000);
+    CHECK(first.all == 0);
+    CHECK((second.all & kReadable) != 0);
+    loop.unwatch(mine.get());
+}
+
 TEST_CASE("watching what is no descriptor fails") {
     Loop loop;
     RecordingWatcher watcher;
