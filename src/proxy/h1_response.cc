@@ -44,6 +44,7 @@ ResponseTerms H1Connection::start_response(const http::ResponseHead& head, bool 
     }
     framing_ = body.framing;
     const bool stays = keep_alive && framing_ != http::Framing::until_close;
+    last_ = !stays;
     http::write_response_head(core_.head_out, head,
                               {.body = body,
                                .minor = minor_,
@@ -77,7 +78,7 @@ std::size_t H1Connection::write_body(char* begin, char* end, std::size_t room, b
     const bool fits = chunked_end && last_chunk_size(trailers) <= room;
     if (fits) end = write_last_chunk(end, trailers);
     size += static_cast<std::size_t>(end - begin);
-    if (begin != end) send(begin, end);
+    if (begin != end) send(begin, end, last_ && ended && (fits || !chunked_end));
     if (chunked_end && !fits) {
         append_last_chunk(head, trailers);
         size += send_head_out();

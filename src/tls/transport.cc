@@ -46,7 +46,8 @@ struct Transport::Session {
           records(workspace),
           socket(&under),
           kept(&workspace.cache),
-          sealed(&workspace.cache) {}
+          sealed(&workspace.cache),
+          tickets(&workspace.cache) {}
     ~Session() { SSL_free(ssl); }
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
@@ -60,6 +61,7 @@ struct Transport::Session {
     [[nodiscard]] net::IoStatus send();
     [[nodiscard]] net::IoResult result_of(int returned);
     [[nodiscard]] Handshake fail(std::string reason);
+    void seal_goodbye();
     void say_goodbye();
 
     static int bio_read(BIO* bio, char* data, std::size_t size, std::size_t* got);
@@ -73,6 +75,7 @@ struct Transport::Session {
     std::string_view input;               // records that OpenSSL has not taken yet, during a call
     base::Buffer kept;                    // … and between calls
     base::Buffer sealed;                  // records that the socket did not take
+    base::Buffer tickets;                 // records that go with the next ones: nobody waits for them
     std::optional<net::IoResult> ending;  // how reading ended, if bytes came before that
     std::string why;                      // the handshake failed
     int socket_error = 0;
@@ -152,7 +155,13 @@ int Transport::Session::bio_read(BIO* bio, char* data, std::size_t size, std::si
 }
 
 int Transport::Session::bio_write(BIO* bio, const char* data, std::size_t size, std::size_t* taken) {
-    static_cast<Session*>(BIO_get_data(bio))->records.out.append({data, size});
+    auto& session = *static_cast<Session*>(BIO_get_data(bio));
+    base::Buffer& out = session.records.out;
+    if (!session.tickets.empty()) {
+        out.append(session.tickets.view());
+        session.tickets.release();
+    }
+    out.append({data, size});
     *taken = size;
     return 1;
 }
@@ -236,6 +245,11 @@ Handshake Transport::handshake() {
         session.finished = true;
         session.barren = 0;
         session.keep_input();
+        if (session.pending && SSL_is_server(session.ssl) == 1) {
+            // The client's request is here: what it may resume the session with goes with the answer, in one send.
+            session.tickets.append(session.records.out.view());
+            session.records.out.clear();
+        }
         if (session.send() == net::IoStatus::failed) return session.fail("connection reset");
         return Handshake::done;
     }
@@ -328,7 +342,7 @@ net::IoResult Transport::read_records(char* data, std::size_t size) {
     return total > 0 ? net::IoResult{net::IoStatus::ok, total, 0} : end;
 }
 
-net::IoResult Transport::write_records(std::string_view bytes) {
+net::IoResult Transport::write_records(std::string_view bytes, bool last) {
     Session& session = *session_;
     if (!session.sealed.empty()) return {};
     if (session.broken) return {net::IoStatus::failed, 0, EPIPE};
@@ -340,6 +354,7 @@ net::IoResult Transport::write_records(std::string_view bytes) {
         ERR_clear_error();
         return {net::IoStatus::failed, 0, EPIPE};
     }
+    if (last) session.seal_goodbye();
     if (session.send() == net::IoStatus::failed) return {net::IoStatus::failed, 0, EPIPE};
     return {net::IoStatus::ok, bytes.size(), 0};
 }
@@ -362,13 +377,18 @@ net::IoResult Transport::flush() {
     return {net::IoStatus::ok, sent.size, 0};
 }
 
-/// close_notify, unless nobody is there to take it.
-void Transport::Session::say_goodbye() {
+/// close_notify, unless it was sealed before.
+void Transport::Session::seal_goodbye() {
     // A second SSL_shutdown would read, and lose what it reads.
-    const bool said = (SSL_get_shutdown(ssl) & SSL_SENT_SHUTDOWN) != 0;
-    if (!finished || broken || said || !sealed.empty()) return;
+    if ((SSL_get_shutdown(ssl) & SSL_SENT_SHUTDOWN) != 0) return;
     ERR_clear_error();
     SSL_shutdown(ssl);
+}
+
+/// close_notify, unless nobody is there to take it.
+void Transport::Session::say_goodbye() {
+    if (!finished || broken || !sealed.empty()) return;
+    seal_goodbye();
     static_cast<void>(send());
 }
 

@@ -91,6 +91,7 @@ class H1Connection final : public ClientConnection, private ClientStream {
     std::uint8_t minor_ = 1;                       // HTTP/1.minor, of the latest request
     bool eof_ = false;                             // the client has finished sending
     bool served_ = false;                          // at least one request has come
+    bool last_ = false;                            // the client was told that no other answer will follow
 };
 
 }  // namespace palier::proxy

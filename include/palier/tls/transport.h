@@ -81,9 +81,10 @@ class Transport {
     [[nodiscard]] net::IoResult read(char* data, std::size_t size) {
         return session_ ? read_records(data, size) : socket_.read(data, size);
     }
-    /// TLS takes all of `bytes` or, while sealed() holds, nothing.
-    [[nodiscard]] net::IoResult write(std::string_view bytes) {
-        return session_ ? write_records(bytes) : socket_.write(bytes);
+    /// TLS takes all of `bytes` or, while sealed() holds, nothing. `last`: no more will be written, so that close_notify may
+    /// go with them.
+    [[nodiscard]] net::IoResult write(std::string_view bytes, bool last = false) {
+        return session_ ? write_records(bytes, last) : socket_.write(bytes);
     }
     /// Records that the socket did not take yet.
     [[nodiscard]] bool sealed() const { return session_ && holds_output(); }
@@ -104,7 +105,7 @@ class Transport {
     [[nodiscard]] bool holds_input() const;
     [[nodiscard]] bool holds_output() const;
     [[nodiscard]] net::IoResult read_records(char* data, std::size_t size);
-    [[nodiscard]] net::IoResult write_records(std::string_view bytes);
+    [[nodiscard]] net::IoResult write_records(std::string_view bytes, bool last);
     [[nodiscard]] bool quiet_records();
 
     net::Socket socket_;

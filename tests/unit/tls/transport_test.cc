@@ -409,7 +409,7 @@ TEST_CASE("a transport that moves goes on where it was") {
     Transport moved(std::move(pair.server.transport));
     CHECK_FALSE(pair.server.transport.open());
     RecordingWatcher watcher;
-    REQUIRE(moved.socket().rewatch(pair.loop, watcher));
+    moved.socket().rewatch(watcher);
     static_cast<void>(pair.client.transport.write("after the move"));
     pair.loop.run_once(10);
     CHECK((watcher.all & net::kReadable) != 0);
@@ -417,6 +417,59 @@ TEST_CASE("a transport that moves goes on where it was") {
     std::array<char, 100> bytes;
     CHECK(moved.read(bytes.data(), bytes.size()).size == 14);
     moved.close();
+}
+
+TEST_CASE("where the client's request is here already, the tickets go with the answer") {
+    Site site;
+    const auto context = site.client(site.believing());
+    const auto traffic = [&](bool asks_at_once) {
+        Pair pair(site, context);
+        CHECK(pair.client.transport.handshake() == Handshake::again);
+        pair.loop.run_once(10);
+        CHECK(pair.server.transport.handshake() == Handshake::again);
+        pair.loop.run_once(10);
+        CHECK(pair.client.transport.handshake() == Handshake::done);
+        if (asks_at_once) CHECK(pair.client.transport.write("a question").size == 10);
+        pair.loop.run_once(10);
+        CHECK(pair.server.transport.handshake() == Handshake::done);
+        pair.loop.run_once(10);
+        CHECK(pair.client.transport.readable() == !asks_at_once);
+        if (asks_at_once) {
+            CHECK(pair.server.read() == "a question");
+            CHECK(pair.server.transport.write("an answer").size == 9);
+            pair.loop.run_once(10);
+            CHECK(pair.client.read() == "an answer");
+        } else {
+            CHECK(pair.client.read().empty());
+        }
+        const bool resumed = pair.client.transport.resumed();
+        pair.client.transport.close();
+        return resumed;
+    };
+    CHECK_FALSE(traffic(true));
+    CHECK(traffic(true));
+    CHECK(traffic(false));
+    CHECK(traffic(true));
+}
+
+TEST_CASE("what is written last says goodbye too, and once") {
+    Site site;
+    Pair pair(site, site.client(site.believing()));
+    REQUIRE(pair.shake_hands() == std::pair(Handshake::done, Handshake::done));
+    CHECK(pair.client.read().empty());
+    CHECK(pair.server.transport.write("the end", true).size == 7);
+    pair.loop.run_once(10);
+    CHECK(pair.client.read() == "the end");
+    CHECK(pair.client.last.status == net::IoStatus::closed);
+    // It may still hear what the client has to say.
+    CHECK(pair.client.transport.write("thanks").size == 6);
+    pair.loop.run_once(10);
+    CHECK(pair.server.read() == "thanks");
+
+    std::array<char, 100> bytes;
+    pair.server.transport.close();
+    pair.loop.run_once(10);
+    CHECK(pair.client.transport.socket().read(bytes.data(), bytes.size()).status == net::IoStatus::closed);
 }
 
 TEST_CASE("the answer to a WebSocket key is that of RFC 6455 section 1.3") {
