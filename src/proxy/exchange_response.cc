@@ -13,7 +13,7 @@
 namespace palier::proxy {
 namespace {
 
-constexpr std::size_t kFirstRead = 64 * 1024;
+constexpr std::size_t kFirstRead = 128 * 1024;  // bytes
 constexpr int kReadsPerTurn = 4;                // then other connections have theirs
 constexpr std::uint8_t kMaxInformational = 16;  // 1xx responses before the final one
 
@@ -116,7 +116,8 @@ void Exchange::read_response() {
             return;
         }
         char* data = core_.scratch.data();
-        const net::IoResult got = backend.read(data, read_size_);
+        const std::size_t most = std::min<std::size_t>(read_size_, client_->appetite());
+        const net::IoResult got = backend.read(data, most);
         switch (got.status) {
             case net::IoStatus::would_block:
                 return;
@@ -129,7 +130,7 @@ void Exchange::read_response() {
             case net::IoStatus::ok:
                 break;
         }
-        if (got.size == read_size_) read_size_ = static_cast<std::uint32_t>(client_->appetite());
+        if (got.size == most) read_size_ = Scratch::kCapacity;
         take_response(data, data + got.size);
         if (state_ != State::awaiting && state_ != State::relaying) return;
     }

@@ -13,7 +13,9 @@ namespace {
 
 constexpr std::size_t kBodyPiece = 128 * 1024;  // bytes given to the exchange at a time
 constexpr std::size_t kSentAtOnce = 8 * 1024;   // pieces as large do not wait for the end of the turn
-constexpr std::size_t kAppetite = 64 * 1024;    // bytes that are kept if the client's window is shut
+// Bytes fetched at a time. What the client's window does not let go is kept, so a shut one gets little.
+constexpr std::size_t kLeastAppetite = 16 * 1024;
+constexpr std::size_t kMostAppetite = 128 * 1024;
 
 /// How an HTTP/2 body reaches the exchange: its bytes, and its end told apart.
 http::BodyLength wire_length(const http::BodyLength& body) {
@@ -266,7 +268,7 @@ bool H2Stream::blocked() const {
 }
 
 std::size_t H2Stream::appetite() const {
-    return kAppetite;
+    return std::clamp(connection_.session().window(id_), kLeastAppetite, kMostAppetite);
 }
 
 void H2Stream::resume_body() {
