@@ -83,7 +83,10 @@ std::optional<double> quota_of(const fs::path& folder, bool v2) {
 }
 
 std::optional<Cgroup::Memory> memory_of(const fs::path& folder, bool v2) {
-    const auto limit = number_in(folder / (v2 ? "memory.max" : "memory.limit_in_bytes"));
+    auto limit = number_in(folder / (v2 ? "memory.max" : "memory.limit_in_bytes"));
+    // From "high" on the kernel slows a process down to next to nothing, well before it ends it.
+    if (const auto high = v2 ? number_in(folder / "memory.high") : std::nullopt)
+        limit = std::min(*high, limit.value_or(*high));
     const auto used = number_in(folder / (v2 ? "memory.current" : "memory.usage_in_bytes"));
     if (!limit || !used || *limit >= kUnlimited || *limit == 0) return std::nullopt;
     const std::string stat = text_of(folder / "memory.stat");

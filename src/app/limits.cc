@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t kReservedDescriptors = 64;  // logs, listening sockets, epoll sets, the DNS
 
-constexpr int kLargeBlock = 256 * 1024;  // bytes: the largest that base::BufferCache keeps
+constexpr int kLargeBlock = 64 * 1024;  // bytes; base::BufferCache keeps some for reuse
 
 }  // namespace
 

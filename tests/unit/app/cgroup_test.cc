@@ -51,6 +51,14 @@ TEST_CASE("cgroup v2: the tightest limit on the way up counts") {
         machine.has("sys/fs/cgroup/site.slice/palier.service/memory.current", "73400320\n");
         CHECK(machine.cgroup().memory()->limit == 80 * kMiB);
     }
+    SECTION("or where it would be slowed down before") {
+        machine.has("sys/fs/cgroup/site.slice/palier.service/memory.high", "12582912\n");
+        CHECK(machine.cgroup().memory()->limit == 12 * kMiB);
+        machine.has("sys/fs/cgroup/site.slice/palier.service/memory.max", "max\n");
+        CHECK(machine.cgroup().memory()->limit == 12 * kMiB);
+        machine.has("sys/fs/cgroup/site.slice/palier.service/memory.high", "max\n");
+        CHECK(machine.cgroup().memory()->limit == 100 * kMiB);
+    }
 }
 
 TEST_CASE("cgroup v2 in a container: its own group is the top") {

@@ -99,8 +99,17 @@ TEST_CASE("a cache hands freed blocks out again") {
     CHECK(other.data() == memory);
 }
 
+TEST_CASE("a cache that drops its spares hands out none of them") {
+    BufferCache cache;
+    { Buffer(&cache).append(std::string(200'000, 'a')); }
+    cache.drop_spares();
+    Buffer other(&cache);
+    other.append(std::string(200'000, 'b'));
+    CHECK(other.view() == std::string(200'000, 'b'));
+}
+
 TEST_CASE("a cache's blocks are as large as they say") {
-    const std::size_t wanted = GENERATE(as<std::size_t>{}, 1, 1'023, 1'024, 1'025, 65'536, 65'537, 1'000'000);
+    const std::size_t wanted = GENERATE(as<std::size_t>{}, 1, 1'023, 1'024, 1'025, 65'536, 65'537, 262'144, 262'145, 1'000'000);
     BufferCache cache;
     std::size_t size = wanted;
     char* block = cache.take(size);
