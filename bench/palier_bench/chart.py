@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 from .results import Row
+from .scenario import FLOOR_GOAL, GOAL
 
-_GOAL, _PARITY, _FLOOR_GOAL = 0.85, 1.0, 1.2
+_PARITY = 1.0
 _LONGEST = 1.5  # a ratio; longer bars are cut, their numbers are not
 _WIDTH, _LEFT, _RIGHT = 920, 440, 60  # pixels: of all, of the names, beside the longest bar
 _LINE, _BAR = 22, 12  # heights: of a row, of its bar
@@ -47,18 +48,18 @@ def draw(rows: list[Row]) -> str:
         f"<style>{_STYLE}</style>",
         '<text class="title" x="12" y="24">palier\'s cost divided by the best peer\'s</text>',
         '<text class="quiet" x="12" y="43">shorter is better; the ring: divided by '
-        'the blind forwarder\'s, at most 1.2 wanted</text>',
+        f'the blind forwarder\'s, at most {FLOOR_GOAL:g} wanted</text>',
         *_lines(bottom), *body, "</svg>", ""])
 
 
 def _lines(bottom: int) -> list[str]:
     out = []
-    for ratio in (0.0, 0.5, _GOAL, _PARITY, _FLOOR_GOAL, _LONGEST):
+    for ratio in (0.0, 0.5, GOAL, _PARITY, FLOOR_GOAL, _LONGEST):
         x = _x(ratio)
-        kind = "mark" if ratio in (_GOAL, _PARITY) else "grid"
+        kind = "mark" if ratio in (GOAL, _PARITY) else "grid"
         out.append(f'<line class="{kind}" x1="{x}" y1="{_TOP}" x2="{x}" y2="{bottom}"/>')
         out.append(f'<text class="quiet middle" x="{x}" y="{bottom + 16}">{ratio:g}</text>')
-    out.append(f'<text class="quiet end" x="{_x(_GOAL) - 4}" y="{_TOP - 6}">goal</text>')
+    out.append(f'<text class="quiet end" x="{_x(GOAL) - 4}" y="{_TOP - 6}">goal</text>')
     out.append(f'<text class="quiet" x="{_x(_PARITY) - 4}" y="{_TOP - 6}">as the best peer</text>')
     return out
 
@@ -76,7 +77,7 @@ def _body(bars: list[_Bar]) -> tuple[list[str], int]:
 
 
 def _one(bar: _Bar, y: int) -> list[str]:
-    kind = "good" if bar.to_best <= _GOAL else "fair" if bar.to_best <= _PARITY else "poor"
+    kind = "good" if bar.to_best <= GOAL else "fair" if bar.to_best <= _PARITY else "poor"
     end, middle = _x(bar.to_best), y + _LINE // 2
     out = [f'<text class="end" x="{_LEFT - 10}" y="{middle + 4}">{escape(_short(bar.title))}</text>',
            f'<rect class="{kind}" x="{_LEFT}" y="{middle - _BAR // 2}" width="{round(end - _LEFT, 1)}" '

@@ -39,7 +39,7 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench/run", description="CPU time per request of palier, of its peers and "
                                      "of a blind forwarder. Exit code 1: a wrong answer, a socket error or a proxy "
                                      "that did not start.", epilog=f"Scenarios: {', '.join(names)}.")
-    parser.add_argument("--quick", action="store_true", help="less than two minutes, for CI")
+    parser.add_argument("--quick", action="store_true", help="two or three minutes, for CI")
     parser.add_argument("--only", action="append", choices=names, metavar="NAME", help="this scenario; may be repeated")
     parser.add_argument("--peers", default=",".join(PEERS), metavar="LIST", help=f"of {','.join(PEERS)}")
     parser.add_argument("--palier", metavar="PATH", help="the program to measure (default: build/release/palier)")
@@ -80,8 +80,8 @@ class _Rows:
         return needed | ({"c++", "openssl/ssl.h"} if self._secure() else set())
 
     def serves(self, peer: str) -> bool:
-        """nghttpx and h2o are not even looked for when no row is over TLS."""
-        return peer not in ("nghttpx", "h2o") or self._secure()
+        """nghttpx and h2o are not even looked for when no row is for them."""
+        return peer not in ("nghttpx", "h2o") or bool(self.scenarios or self.latencies or self.idles or self.startup)
 
     def _secure(self) -> bool:
         protocols = [row.protocol for row in self.idles] + [scenario.load.protocol for scenario in self.scenarios]

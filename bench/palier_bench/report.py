@@ -2,12 +2,12 @@
 
 from dataclasses import asdict
 
+from . import probes
 from .idle import IdleResult
 from .latency import LatencyResult
 from .measure import Result
-from .probes import GOAL, INTERVAL, SERVERS, ProbesResult
 from .results import OURS, Row
-from .scenario import Growth
+from .scenario import FLOOR_GOAL, GOAL, Growth
 from .startup import StartupResult
 
 
@@ -25,8 +25,11 @@ def print_result(result: Result) -> None:
     for name, m in medians.items():
         print(f"  {name:10}{m.user:10,.2f}{m.system:10,.2f}{m.total:10,.2f}{_ratio(m.total, best):>12}"
               f"{_ratio(m.total, floor):>9}{m.rate:13,.0f}{_number(m.p99, 2):>10}{m.busy:7.0%}")
-    if result.scenario.goal and best and "palier" in costs:
-        print(f"  goal: {result.scenario.goal:.2f} of the best peer; palier: {_ratio(costs['palier'], best)}")
+    goals = [f"at most {goal:.2f} of the {name}: {_ratio(costs['palier'], reference)}"
+             for goal, name, reference in ((GOAL, "best peer", best), (FLOOR_GOAL, "floor", floor))
+             if reference and "palier" in costs]
+    if goals:
+        print("  goal: " + "; ".join(goals))
     _print_problems(result.problems)
 
 
@@ -80,14 +83,14 @@ def _print_startup_goal(result: StartupResult) -> None:
           f"palier: {count:,} in {start.ready * 1e3:,.0f} ms, for {more:.1f} MiB, {longer:.2f} ms longer")
 
 
-def print_probes(result: ProbesResult) -> None:
-    print(f"\nprobes: the thread that probes {SERVERS:,} servers every {INTERVAL} s, in per cent of a CPU")
+def print_probes(result: probes.ProbesResult) -> None:
+    print(f"\nprobes: the thread that probes {probes.SERVERS:,} servers every {probes.INTERVAL} s, in per cent of a CPU")
     print(f"  {'':10}{'user':>10}{'system':>10}{'total':>10}")
     for kind, share in result.shares.items():
         user = share * result.user[kind]
         print(f"  {kind:10}{user * 100:10.2f}{(share - user) * 100:10.2f}{share * 100:10.2f}")
     if result.shares:
-        print(f"  goal: {GOAL:.0%}; palier: {max(result.shares.values()):.1%} at most")
+        print(f"  goal: {probes.GOAL:.0%}; palier: {max(result.shares.values()):.1%} at most")
     _print_problems(result.problems)
 
 
@@ -150,7 +153,7 @@ def idle_as_json(result: IdleResult) -> dict:
     return asdict(result)
 
 
-def probes_as_json(result: ProbesResult) -> dict:
+def probes_as_json(result: probes.ProbesResult) -> dict:
     return asdict(result)
 
 

@@ -5,22 +5,28 @@ from dataclasses import dataclass, field, replace
 from . import requests
 from .loads import Load
 
+GOAL, FLOOR_GOAL = 0.85, 1.2  # how much of the best peer's cost, and of the floor's, palier wants to stay below
+
 
 @dataclass(frozen=True)
 class Scenario:
-    """`floor`: a blind forwarder can serve it. `closes`: each request ends its connection. `goal`: how much of the
-    best peer's cost palier wants to stay below. `idle`: connections that are open beside the load's."""
+    """`floor`: a blind forwarder can serve it. `closes`: each request ends its connection. `idle`: connections
+    that are open beside the load's."""
     name: str
     title: str
     load: Load
     quick: bool = False
     floor: bool = True
     closes: bool = False
-    goal: float | None = None
     servers: int = 1
     hosts: int = 1
     prefixes: int = 1
     idle: int = 0
+
+    @property
+    def is_simple(self) -> bool:
+        """One server, one route."""
+        return self.servers * self.hosts * self.prefixes == 1
 
     @property
     def expected_body(self) -> bytes:

@@ -5,14 +5,13 @@ from .loads import H2Load, Handshakes, Load, Wrk
 from .protocol import Protocol
 from .scenario import Scenario
 
-_GOAL = 0.9
 _SMALL = ((requests.get("/128"),), 128)
 _LARGE = ((requests.get("/100k"),), 100 * 1024)
 _CLOSING = ((requests.closing(),), 128)
 
 
 def _row(name: str, title: str, load: Load, **more) -> Scenario:
-    return Scenario(name, title, load, floor=False, goal=_GOAL, **more)
+    return Scenario(name, title, load, floor=False, **more)
 
 
 TLS_SCENARIOS = [

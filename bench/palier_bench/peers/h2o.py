@@ -1,4 +1,4 @@
-"""h2o with one thread: over TLS only, as one of the fastest with HTTP/2."""
+"""h2o with one thread: where there is one server and one route."""
 
 import json
 import os
@@ -22,11 +22,15 @@ class H2o(Peer):
         return words[2] if len(words) > 2 else "unknown"
 
     def serves(self, scenario: Scenario) -> bool:
-        return scenario.load.protocol.secure and scenario.servers == 1
+        return scenario.is_simple
 
     def command(self, site: Site, port: int, directory: Path) -> list:
         [address] = site.addresses()
-        pem = str(site.certificates.default)
+        listen = {"host": "127.0.0.1", "port": port}
+        if site.certificates:
+            pem = str(site.certificates.default)
+            listen["ssl"] = {"certificate-file": pem, "key-file": pem, "minimum-version": "TLSv1.3", "neverbleed": "OFF",
+                             "ocsp-update-interval": 0}
         config = directory / "h2o.conf"
         # JSON is YAML too. The cipher of TLS 1.3 cannot be told: it takes what the client offers, which is only one.
         config.write_text(json.dumps({
@@ -39,9 +43,7 @@ class H2o(Peer):
             "proxy.timeout.keepalive": 600_000,
             "proxy.preserve-host": "ON",
             "proxy.emit-via-header": "OFF",
-            "listen": {"host": "127.0.0.1", "port": port, "ssl": {
-                "certificate-file": pem, "key-file": pem, "minimum-version": "TLSv1.3", "neverbleed": "OFF",
-                "ocsp-update-interval": 0}},
+            "listen": listen,
             "hosts": {"default": {"paths": {"/": {"proxy.reverse.url": f"http://{address}"}}}},
         }, indent=1))
         return [self._program, "-c", config]

@@ -1,4 +1,4 @@
-"""nghttpx with one worker: over TLS only, where HTTP/2 is what it is made for."""
+"""nghttpx with one worker: where there is one server and one route."""
 
 import subprocess
 from pathlib import Path
@@ -9,15 +9,8 @@ from .peer import Peer
 
 _OPTIONS = """\
 workers=1
-frontend=127.0.0.1,{port}
-{backends}
-private-key-file={pem}
-certificate-file={pem}
-tls-min-proto-version=TLSv1.3
-tls13-ciphers=TLS_AES_128_GCM_SHA256
-ecdh-curves=X25519
-tls-dyn-rec-warmup-threshold=0
-no-ocsp=yes
+frontend=127.0.0.1,{port}{tls}
+backend={backend}
 no-server-push=yes
 add-x-forwarded-for=yes
 no-via=yes
@@ -27,6 +20,15 @@ frontend-keep-alive-timeout=600s
 backend-read-timeout=600s
 backend-keep-alive-timeout=600s
 """
+
+_TLS = """
+private-key-file={pem}
+certificate-file={pem}
+tls-min-proto-version=TLSv1.3
+tls13-ciphers=TLS_AES_128_GCM_SHA256
+ecdh-curves=X25519
+tls-dyn-rec-warmup-threshold=0
+no-ocsp=yes"""
 
 
 class Nghttpx(Peer):
@@ -40,11 +42,11 @@ class Nghttpx(Peer):
         return words.rpartition("/")[2]
 
     def serves(self, scenario: Scenario) -> bool:
-        return scenario.load.protocol.secure
+        return scenario.is_simple
 
     def command(self, site: Site, port: int, directory: Path) -> list:
+        [address] = site.addresses()
+        tls = _TLS.format(pem=site.certificates.default) if site.certificates else ";no-tls"
         config = directory / "nghttpx.conf"
-        config.write_text(_OPTIONS.format(
-            port=port, pem=site.certificates.default,
-            backends="\n".join(f"backend={address.replace(':', ',')}" for address in site.addresses())))
+        config.write_text(_OPTIONS.format(port=port, backend=address.replace(":", ","), tls=tls))
         return [self._program, f"--conf={config}", "--log-level=ERROR"]
