@@ -71,7 +71,7 @@ void Exchange::reset() {
     request_ended_ = request_broken_ = head_request_ = wants_upgrade_ = awaits_continue_ = false;
     client_keep_alive_ = true;
     request_framing_ = response_framing_ = http::Framing::none;
-    read_size_ = 0;
+    reads_more_ = false;
     head_seen_ = 0;
     informational_ = 0;
     head_sent_ = response_ended_ = backend_reusable_ = false;

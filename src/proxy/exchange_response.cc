@@ -13,7 +13,6 @@
 namespace palier::proxy {
 namespace {
 
-constexpr std::size_t kFirstRead = 128 * 1024;  // bytes
 constexpr int kReadsPerTurn = 4;                // then other connections have theirs
 constexpr std::uint8_t kMaxInformational = 16;  // 1xx responses before the final one
 
@@ -103,7 +102,6 @@ void Exchange::on_again() {
 }
 
 void Exchange::read_response() {
-    if (read_size_ == 0) read_size_ = kFirstRead;
     for (int reads = 0; !client_->blocked() && !response_ended_; ++reads) {
         if (splices_response()) {
             splice_response();
@@ -116,7 +114,8 @@ void Exchange::read_response() {
             return;
         }
         char* data = core_.scratch.data();
-        const std::size_t most = std::min<std::size_t>(read_size_, client_->appetite());
+        const Appetite appetite = client_->appetite();
+        const std::size_t most = reads_more_ ? appetite.most : appetite.first;
         const net::IoResult got = backend.read(data, most);
         switch (got.status) {
             case net::IoStatus::would_block:
@@ -130,12 +129,12 @@ void Exchange::read_response() {
             case net::IoStatus::ok:
                 break;
         }
-        if (got.size == most) read_size_ = Scratch::kCapacity;
+        if (got.size == most) reads_more_ = true;
         take_response(data, data + got.size);
         if (state_ != State::awaiting && state_ != State::relaying) return;
     }
     // A client that does not keep up costs memory for what was read for it: read less at a time.
-    if (client_->blocked()) read_size_ = kFirstRead;
+    if (client_->blocked()) reads_more_ = false;
 }
 
 void Exchange::take_response(char* begin, char* end) {

@@ -11,6 +11,7 @@ namespace palier::proxy {
 namespace {
 
 constexpr std::size_t kChunkSizeRoom = 20;
+constexpr std::size_t kFirstRead = 64 * 1024;  // more in one send makes the kernel's work dearer, not cheaper
 
 }  // namespace
 
@@ -54,8 +55,8 @@ ResponseTerms H1Connection::start_response(const http::ResponseHead& head, bool 
     return {framing_, stays};
 }
 
-std::size_t H1Connection::appetite() const {
-    return Scratch::kCapacity;
+Appetite H1Connection::appetite() const {
+    return {.first = kFirstRead, .most = Scratch::kCapacity};
 }
 
 void H1Connection::drop_response() {

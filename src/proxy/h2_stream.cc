@@ -267,8 +267,9 @@ bool H2Stream::blocked() const {
     return lost_ || (!out_.empty() && !out_ended_);
 }
 
-std::size_t H2Stream::appetite() const {
-    return std::clamp(connection_.session().window(id_), kLeastAppetite, kMostAppetite);
+Appetite H2Stream::appetite() const {
+    const std::size_t size = std::clamp(connection_.session().window(id_), kLeastAppetite, kMostAppetite);
+    return {.first = size, .most = size};
 }
 
 void H2Stream::resume_body() {

@@ -245,7 +245,7 @@ Handshake Transport::handshake() {
         session.finished = true;
         session.barren = 0;
         session.keep_input();
-        if (session.pending && SSL_is_server(session.ssl) == 1) {
+        if (session.pending && SSL_is_server(session.ssl) == 1 && SSL_version(session.ssl) == TLS1_3_VERSION) {
             // The client's request is here: what it may resume the session with goes with the answer, in one send.
             session.tickets.append(session.records.out.view());
             session.records.out.clear();

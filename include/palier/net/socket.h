@@ -38,7 +38,9 @@ class Socket {
     /// Takes an accepted descriptor and starts watching it. False: it could not be watched and was closed.
     [[nodiscard]] bool adopt(Loop& loop, int descriptor, Watcher& watcher);
     /// Hands the events of a socket that is open to another watcher; what is readable already, readable() says.
-    void rewatch(Watcher& watcher) { loop_->rewatch(descriptor_, watcher); }
+    void rewatch(Watcher& watcher) {
+        if (loop_ != nullptr) loop_->rewatch(descriptor_, watcher);
+    }
 
     /// Starts a connection to `address`; an event kWritable or kError tells when connect_error() is worth
     /// asking.

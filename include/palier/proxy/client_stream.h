@@ -32,6 +32,12 @@ struct ResponseTerms {
     bool keep_alive = true;                       // may another request follow
 };
 
+/// Bytes of a response that are worth fetching at a time.
+struct Appetite {
+    std::size_t first;
+    std::size_t most;  // where the first came in whole, and the client keeps up
+};
+
 class ClientStream {
   public:
     [[nodiscard]] virtual const ListenerFacts& listener() const = 0;
@@ -64,8 +70,7 @@ class ClientStream {
 
     /// There are bytes that could not be sent yet, or the client is lost: give no more for now.
     [[nodiscard]] virtual bool blocked() const = 0;
-    /// Bytes that are worth fetching at a time, at most.
-    [[nodiscard]] virtual std::size_t appetite() const = 0;
+    [[nodiscard]] virtual Appetite appetite() const = 0;
     /// Whether take_from() may be used.
     [[nodiscard]] virtual bool takes_pipes() const = 0;
     /// Sends what `pipe` holds; while it could not send all, it is blocked. Returns the bytes sent.

@@ -184,7 +184,7 @@ class Exchange final : private pool::BackendUser, private pool::Waiter, private 
     http::BodyReader response_body_;
     std::unique_ptr<net::Pipe> response_pipe_;  // while a large body is spliced
     http::Framing response_framing_ = http::Framing::none;
-    std::uint32_t read_size_ = 0;  // grows while reads come back full
+    bool reads_more_ = false;  // while reads come back full
     std::uint32_t head_seen_ = 0;
     std::uint8_t informational_ = 0;
     bool head_sent_ = false;  // the client has the response head: no other answer is possible

@@ -64,7 +64,7 @@ class H1Connection final : public ClientConnection, private ClientStream {
     void write_tunnel(const char* begin, const char* end) override { send(begin, end); }
     void end_tunnel() override { transport_.shutdown_write(); }
     [[nodiscard]] bool blocked() const override { return stuck(); }
-    [[nodiscard]] std::size_t appetite() const override;
+    [[nodiscard]] Appetite appetite() const override;
     [[nodiscard]] bool takes_pipes() const override { return !transport_.encrypted(); }
     std::size_t take_from(net::Pipe& pipe) override;
     void resume_body() override;

@@ -72,7 +72,7 @@ class H2Stream final : private ClientStream, private http::H2Source, public base
     void write_tunnel(const char* begin, const char* end) override;
     void end_tunnel() override;
     [[nodiscard]] bool blocked() const override;
-    [[nodiscard]] std::size_t appetite() const override;
+    [[nodiscard]] Appetite appetite() const override;
     [[nodiscard]] bool takes_pipes() const override { return false; }
     std::size_t take_from(net::Pipe&) override { return 0; }
     void resume_body() override;

@@ -40,7 +40,7 @@ class PlayedClient final : public ClientStream {
     void write_tunnel(const char*, const char*) override {}
     void end_tunnel() override {}
     [[nodiscard]] bool blocked() const override { return false; }
-    [[nodiscard]] std::size_t appetite() const override { return 65'536; }
+    [[nodiscard]] Appetite appetite() const override { return {.first = 65'536, .most = 65'536}; }
     [[nodiscard]] bool takes_pipes() const override { return false; }
     std::size_t take_from(net::Pipe&) override { return 0; }
     void resume_body() override {}
