@@ -6,13 +6,14 @@ from . import probes
 from .idle import IdleResult
 from .latency import LatencyResult
 from .measure import Result
-from .results import OURS, Row
+from .results import OURS, Row, median_ratio
 from .scenario import FLOOR_GOAL, GOAL, Growth
 from .startup import StartupResult
 
 
-def best_of(costs: dict[str, float]) -> float | None:
-    return min((cost for name, cost in costs.items() if name not in OURS), default=None)
+def best_of(costs: dict[str, float]) -> str | None:
+    """The cheapest peer."""
+    return min((name for name in costs if name not in OURS), key=costs.__getitem__, default=None)
 
 
 def print_result(result: Result) -> None:
@@ -20,14 +21,15 @@ def print_result(result: Result) -> None:
     print(f"  {'':10}{'user µs':>10}{'system':>10}{'total':>10}{'/best peer':>12}{'/floor':>9}{'requests/s':>13}"
           f"{'p99 ms':>10}{'CPU':>7}")
     medians = {name: result.median(name) for name in result.samples}
-    costs = {name: median.total for name, median in medians.items()}
-    best, floor = best_of(costs), costs.get("floor")
+    rounds = {name: [sample.total for sample in samples] for name, samples in result.samples.items()}
+    fastest = rounds.get(best_of({name: median.total for name, median in medians.items()}), [])
+    floor = rounds.get("floor", [])
     for name, m in medians.items():
-        print(f"  {name:10}{m.user:10,.2f}{m.system:10,.2f}{m.total:10,.2f}{_ratio(m.total, best):>12}"
-              f"{_ratio(m.total, floor):>9}{m.rate:13,.0f}{_number(m.p99, 2):>10}{m.busy:7.0%}")
-    goals = [f"at most {goal:.2f} of the {name}: {_ratio(costs['palier'], reference)}"
-             for goal, name, reference in ((GOAL, "best peer", best), (FLOOR_GOAL, "floor", floor))
-             if reference and "palier" in costs]
+        print(f"  {name:10}{m.user:10,.2f}{m.system:10,.2f}{m.total:10,.2f}{_by_rounds(rounds[name], fastest):>12}"
+              f"{_by_rounds(rounds[name], floor):>9}{m.rate:13,.0f}{_number(m.p99, 2):>10}{m.busy:7.0%}")
+    goals = [f"at most {goal:.2f} of the {name}: {_by_rounds(rounds['palier'], reference)}"
+             for goal, name, reference in ((GOAL, "best peer", fastest), (FLOOR_GOAL, "floor", floor))
+             if reference and "palier" in rounds]
     if goals:
         print("  goal: " + "; ".join(goals))
     _print_problems(result.problems)
@@ -42,17 +44,18 @@ def print_latency(latency: LatencyResult) -> None:
     print(f"  {'':10}{'p50 ms':>10}{'p99':>10}{'p99.9':>10}{'p99 /best peer':>16}{'total µs':>11}{'CPU':>7}"
           f"{'late p99 ms':>13}")
     medians = {name: result.median(name) for name in result.samples}
-    best = best_of({name: median.p99 for name, median in medians.items()})
+    rounds = {name: [sample.p99 for sample in samples] for name, samples in result.samples.items()}
+    fastest = rounds.get(best_of({name: median.p99 for name, median in medians.items()}), [])
     for name, m in medians.items():
-        print(f"  {name:10}{m.p50:10.3f}{m.p99:10.3f}{m.p999:10.3f}{_ratio(m.p99, best):>16}{m.total:11.2f}"
-              f"{m.busy:7.0%}{m.late:13.3f}")
+        print(f"  {name:10}{m.p50:10.3f}{m.p99:10.3f}{m.p999:10.3f}{_by_rounds(rounds[name], fastest):>16}"
+              f"{m.total:11.2f}{m.busy:7.0%}{m.late:13.3f}")
     _print_problems(result.problems)
 
 
 def print_idle(result: IdleResult) -> None:
     print(f"\n{result.title}, {result.connections} connections")
     print(f"  {'':10}{'bytes each':>12}{'/best peer':>12}{'private MiB':>13}")
-    best = best_of(result.per_connection)
+    best = result.per_connection.get(best_of(result.per_connection))
     for name in result.per_connection:
         each = result.per_connection[name]
         print(f"  {name:10}{each:12,.0f}{_ratio(each, best):>12}{result.private[name] / 2**20:13.1f}")
@@ -121,6 +124,10 @@ def print_summary(rows: list[Row]) -> None:
 
 def _ratio(cost: float, reference: float | None) -> str:
     return f"{cost / reference:.2f}" if reference else "-"
+
+
+def _by_rounds(costs: list[float], reference: list[float]) -> str:
+    return _number(median_ratio(costs, reference), 2)
 
 
 def _number(value: float | None, digits: int, factor: float = 1) -> str:

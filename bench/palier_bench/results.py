@@ -33,15 +33,23 @@ class Row:
         return min(peers, key=lambda name: statistics.median(self.rounds[name]), default=None)
 
     def ratio(self, reference: str | None) -> float | None:
-        """palier's median by that of another."""
-        ours, theirs = self.median("palier"), self.median(reference) if reference else None
-        return ours / theirs if ours is not None and theirs else None
+        """palier's number by that of another: the median of ratios()."""
+        return median_ratio(self.rounds.get("palier", []), self.rounds.get(reference, []) if reference else [])
 
     def ratios(self) -> list[float]:
-        """palier's number by the best peer's, round by round: what slows both down is not in it."""
+        """palier's number by the best peer's, round by round."""
         best = self.best_peer()
-        theirs = self.rounds[best] if best else []
-        return [ours / other for ours, other in zip(self.rounds.get("palier", []), theirs) if other]
+        return ratios(self.rounds.get("palier", []), self.rounds[best] if best else [])
+
+
+def ratios(ours: list[float], theirs: list[float]) -> list[float]:
+    """Round by round: what slows the machine down for a while slows both, and is not in it."""
+    return [our / their for our, their in zip(ours, theirs) if their]
+
+
+def median_ratio(ours: list[float], theirs: list[float]) -> float | None:
+    found = ratios(ours, theirs)
+    return statistics.median(found) if found else None
 
 
 def load(path: str) -> dict:

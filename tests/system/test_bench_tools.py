@@ -213,6 +213,12 @@ def test_compare_refuses_files_that_have_nothing_in_common(compare):
     assert subprocess.run([BENCH / "compare", "/nonexistent", "/nonexistent"], capture_output=True).returncode == 2
 
 
+def test_a_ratio_is_the_median_of_the_rounds_own():
+    """Not that of the medians, which were measured at different times."""
+    row = results.Row("", "", "", "µs", {"palier": [8.0, 16.0, 80.0], "nginx": [10.0, 20.0, 10.0], "h2o": []})
+    assert (row.best_peer(), row.ratio("nginx"), row.ratio("h2o"), row.ratio(None)) == ("nginx", 0.8, None, None)
+
+
 def test_the_chart_is_the_same_svg_for_the_same_numbers():
     drawn = draw(results.rows(document()))
     assert drawn == draw(results.rows(document()))
